@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fabric concepts: what a transport must offer. The compiler checks the shape, the comments give the meaning.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+#include <catena/core/result.hpp>
+#include <catena/fabric/guarantees.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/fabric/stats.hpp>
+
+namespace catena {
+
+/// What co_await gives for T.
+template <typename A>
+concept completion_awaitable = requires(A a) {
+    { a.await_ready() } -> std::convertible_to<bool>;
+    { a.await_resume() } -> std::same_as<result<void>>;
+};
+
+/// A channel posts one-sided operations to all memory nodes of a fabric. One thread at a time.
+///   submit(ops)  posts the batch when awaited; the await ends when all operations completed: one round trip. An error
+///                names the first operation that failed; what the others did is unknown.
+///   pause(d)     lets time pass between retries: awaits at most about d.
+///   poll()       drives completions of suspended coroutines; a no-op where submit never suspends.
+///   now()        the channel's clock, for leases and budgets (virtual time on a simulated fabric).
+///   stats()      counters since the channel was made.
+template <typename C>
+concept channel = std::movable<C> && requires(C c, C const constant, batch ops, std::chrono::nanoseconds d) {
+    { C::guarantees } -> std::convertible_to<fabric_guarantees>;
+    { c.submit(ops) } -> completion_awaitable;
+    { c.pause(d) } -> completion_awaitable;
+    { c.poll() } noexcept;
+    { constant.now() } noexcept -> std::same_as<std::chrono::nanoseconds>;
+    { c.stats() } noexcept -> std::same_as<fabric_stats&>;
+};
+
+/// A fabric knows the memory nodes and makes channels. connect() may be called from any thread.
+template <typename F>
+concept fabric = requires(F f, F const constant) {
+    requires channel<typename F::channel_type>;
+    { F::name } -> std::convertible_to<std::string_view>;
+    { constant.node_count() } noexcept -> std::same_as<std::uint16_t>;
+    { constant.node_bytes() } noexcept -> std::same_as<std::uint64_t>; // of each memory node
+    { f.connect() } -> std::same_as<setup_result<typename F::channel_type>>;
+};
+
+} // namespace catena

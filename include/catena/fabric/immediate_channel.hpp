@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// immediate_channel: the channel of fabrics whose memory nodes are mapped into this process (local, shm). Every batch
+// completes before submit() returns, so an await never suspends.
+// Thread safety: one thread at a time; any number of channels on the same memory.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+
+#include <catena/core/result.hpp>
+#include <catena/fabric/guarantees.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/fabric/stats.hpp>
+#include <catena/fabric/word_memory.hpp>
+
+namespace catena {
+
+/// An awaitable that is complete already.
+class completed {
+public:
+    explicit completed(result<void> outcome) noexcept : outcome_(outcome) {}
+    [[nodiscard]] bool await_ready() const noexcept { return true; }
+    template <typename Handle>
+    void await_suspend(Handle) const noexcept {}
+    [[nodiscard]] result<void> await_resume() const noexcept { return outcome_; }
+
+private:
+    result<void> outcome_;
+};
+
+class immediate_channel {
+public:
+    static constexpr fabric_guarantees guarantees{.atomic_words = true, .ordered_batch = true};
+
+    /// Memory node i lies at base + i * stride and is node_bytes long. The memory outlives the channel.
+    immediate_channel(std::byte* base, std::uint16_t nodes, std::uint64_t node_bytes, std::uint64_t stride) noexcept
+        : base_(base), node_bytes_(node_bytes), stride_(stride), nodes_(nodes) {}
+
+    /// Errors: invalid_argument (an operation outside its memory node or a misaligned atomic; nothing of the batch was
+    /// done).
+    [[nodiscard]] completed submit(batch ops) noexcept {
+        std::uint64_t touched = 0; // memory nodes of this batch, one bit each; node counts are at most 64
+        for (op const& o : ops) {
+            if (!valid(o)) return completed(make_error(errc::invalid_argument, o.target.node()));
+            touched |= std::uint64_t{1} << o.target.node();
+        }
+        bool wrote = false;
+        for (op& o : ops) {
+            if (wrote && o.kind == op_kind::read) {
+                word_memory::order_all();
+                wrote = false;
+            } else {
+                word_memory::order();
+            }
+            word_memory::execute(o, base_ + o.target.node() * stride_ + o.target.offset(), stats_);
+            wrote |= o.kind == op_kind::write;
+        }
+        word_memory::order();
+        if (wrote) word_memory::order_all();
+        ++stats_.round_trips;
+        stats_.doorbells += static_cast<std::uint64_t>(__builtin_popcountll(touched));
+        return completed(result<void>{});
+    }
+
+    [[nodiscard]] completed pause(std::chrono::nanoseconds d) const noexcept {
+        if (d < std::chrono::microseconds(5))
+            std::this_thread::yield();
+        else
+            std::this_thread::sleep_for(d);
+        return completed(result<void>{});
+    }
+
+    void poll() const noexcept { std::this_thread::yield(); }
+
+    [[nodiscard]] std::chrono::nanoseconds now() const noexcept {
+        return std::chrono::steady_clock::now().time_since_epoch();
+    }
+    [[nodiscard]] fabric_stats& stats() noexcept { return stats_; }
+
+private:
+    [[nodiscard]] bool valid(op const& o) const noexcept {
+        if (o.target.node() >= nodes_) return false;
+        if (o.length > node_bytes_ || o.target.offset() > node_bytes_ - o.length) return false;
+        bool const atomic = o.kind == op_kind::cas || o.kind == op_kind::faa;
+        return !atomic || o.target.offset() % word_bytes == 0;
+    }
+
+    std::byte* base_;
+    std::uint64_t node_bytes_;
+    std::uint64_t stride_;
+    std::uint16_t nodes_;
+    fabric_stats stats_;
+};
+
+} // namespace catena

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+// batch_write: applies mutations to the nodes of one level, many nodes in the same round trips.
+//
+// One round, for all nodes that the pending mutations belong to (protocol/node_io.hpp has the protocol of one node):
+//   1 descend            no round trip when internal nodes are cached
+//   2 local locks        the first node's is waited for while none is held; the others' are only tried
+//   3 READ               all nodes in one batch                                  (a handed-over node needs neither 3 nor 5)
+//   4 edit the images    pure; mutations that change nothing are answered here
+//   5 CAS                all lock words in one batch; new right siblings of full nodes are written along with them
+//   6 WRITE              all publications in one batch; local locks are released, or handed over
+//   7 link               the separators of all splits, one batch_write on the level above
+// What failed in a round (another client's lock, a lost CAS, a stale guess) is tried again in the next, within one
+// patience. No remote lock is held across rounds, none while waiting: there is nothing to deadlock on.
+// help        a writer that reaches a right sibling without separator for the second time links it: its splitter may be
+//             dead. So a separator may come twice, and late: its node may have been merged away meanwhile, even reused.
+//             A merge takes the separator out of the parent under the parent's lock, so either the linker's CAS on the
+//             parent fails, or the node was dead before the linker read the parent, and the child's meta word, which is
+//             read along with that CAS, says so.
+// Dies in 5/6 see node_io; a right sibling that is not linked yet is unreachable (its block leaks until recovery), one
+//             that is linked but has no separator is found over its left neighbour.
+// Thread safety: as the session.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <ranges>
+#include <span>
+#include <type_traits>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/node_edit.hpp>
+#include <catena/index/mutation.hpp>
+#include <catena/protocol/node_io.hpp>
+
+namespace catena::detail {
+
+template <typename Session, typename Tree>
+[[nodiscard]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
+                                           node_ref right);
+template <typename Layout, typename Session, typename Tree>
+[[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
+                                                 typename Tree::key_type key);
+
+template <typename Layout, typename Session, typename Tree>
+class batch_writer {
+public:
+    using key_type = typename Layout::key_type;
+    using mutation_type = mutation<key_type, typename Layout::payload_type>;
+    using inner = typename Tree::inner;
+    using view = node_view<Layout>;
+
+    batch_writer(Session& s, Tree& tree, std::uint32_t level, std::span<mutation_type> mutations)
+        : s_(s), tree_(tree), level_(level), mutations_(mutations), memory_(s.scratches()),
+          probes_(memory_->template take<probe<key_type>>(mutations.size())),
+          pending_(memory_->template take<std::uint32_t>(mutations.size())) {
+        for (std::uint32_t i = 0; i < mutations.size(); ++i) {
+            probes_[i].key = mutations[i].key;
+            mutations[i].outcome = mutation_outcome::pending;
+            pending_[i] = i;
+        }
+    }
+
+    /// All mutations, in as many rounds as it takes.
+    [[nodiscard]] task<result<void>> run() {
+        retry again;
+        auto const place = memory_->mark();
+        while (!pending_.empty()) {
+            auto const before = pending_.size();
+            memory_->reset_to(place);
+            auto const done = co_await round();
+            if (!done) co_return done.error();
+            if (pending_.size() < before) {
+                again = {};
+            } else if (auto const r = co_await again.wait(s_); !r) {
+                co_return r.error();
+            }
+        }
+        co_return result<void>{};
+    }
+
+private:
+    enum class stage : std::uint8_t {
+        skipped,  ///< not this round
+        reading,  ///< local lock held
+        editing,  ///< image valid, changes to publish
+        locked,   ///< remote lock held
+    };
+
+    struct group : lock_request {
+        std::uint32_t first = 0; ///< its mutations: order_[first, last)
+        std::uint32_t last = 0;
+        stage at = stage::skipped;
+        bool holds_local = false;
+        bool splits = false;
+        node_changes changes;
+        lock_word before;  ///< as read; what a lock that is given up goes back to
+        new_node right;    ///< of a split
+        word* right_image = nullptr;
+        key_type separator{}; ///< of a split, or of a sibling that lacks one
+        node_ref unlinked;    ///< such a sibling
+        op* lock_op = nullptr;
+        bool handing = false; ///< the lock goes to the next local waiter
+    };
+    static constexpr bool internal = std::is_same_v<typename Layout::payload_type, node_ref>;
+
+    [[nodiscard]] view image_of(group const& g) const noexcept { return view(g.image); }
+
+    [[nodiscard]] task<result<void>> round() {
+        auto const done = co_await attempt();
+        if (!done) {
+            (void)co_await give_up(); // the first error is the one that counts
+            co_return done.error();
+        }
+        compact();
+        auto const linked = co_await link_splits();
+        if (!linked) co_return linked.error();
+        co_return co_await merge_marked();
+    }
+
+    [[nodiscard]] task<result<void>> attempt() {
+        groups_ = {};
+        auto const found = co_await route();
+        if (!found) co_return found.error();
+        if (!*found) co_return result<void>{}; // the root grew, or is about to: next round
+        group_by_node();
+        if (auto const r = co_await lock_locally(); !r) co_return r.error();
+        if (auto const r = co_await read(); !r) co_return r.error();
+        if (auto const r = co_await edit_all(); !r) co_return r.error();
+        if (auto const r = co_await lock_remotely(); !r) co_return r.error();
+        co_return co_await publish();
+    }
+
+    /// Something could not be had: no lock is left behind, and nobody behind us waits for it any longer.
+    [[nodiscard]] task<result<void>> give_up() {
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (!g.handed && g.at != stage::locked) continue;
+            image_of(g).set_lock(g.before.released());
+            ops_[n++] = op::write(g.node.at(), g.image, word_bytes);
+        }
+        auto const released = n == 0 ? result<void>{} : co_await s_.submit(ops_.first(n));
+        for (auto& g : groups_)
+            if (g.holds_local) tree_.locks.release_and_refuse(g);
+        groups_ = {};
+        co_return released;
+    }
+
+    /// Probes of pending mutations to their nodes. False: there is no such level yet.
+    [[nodiscard]] task<result<bool>> route() {
+        auto const wanted = memory_->template take<probe<key_type>>(pending_.size());
+        for (std::size_t i = 0; i < pending_.size(); ++i) wanted[i] = probes_[pending_[i]];
+        auto const found = co_await descend(s_, tree_, wanted, level_);
+        if (!found) co_return found.error();
+        if (!*found) { // only a link can ask for a level above the root
+            auto& m = mutations_[pending_.front()];
+            if constexpr (internal) {
+                auto const grown = co_await grow_root(s_, tree_, level_, m.key, m.value);
+                if (!grown) co_return grown.error();
+                if (*grown) m.outcome = mutation_outcome::inserted;
+            }
+            co_return false;
+        }
+        for (std::size_t i = 0; i < pending_.size(); ++i) probes_[pending_[i]] = wanted[i];
+        co_return true;
+    }
+
+    void group_by_node() {
+        order_ = memory_->template take<std::uint32_t>(pending_.size());
+        std::copy(pending_.begin(), pending_.end(), order_.begin());
+        std::sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) {
+            return probes_[a].at != probes_[b].at ? probes_[a].at < probes_[b].at : a < b;
+        });
+        std::size_t n = 0;
+        for (std::size_t i = 0; i < order_.size(); ++i) n += i == 0 || probes_[order_[i]].at != probes_[order_[i - 1]].at;
+        n = std::min(n, Tree::options::batch_nodes);
+        groups_ = memory_->template take<group>(n);
+        std::uint32_t i = 0;
+        for (auto& g : groups_) {
+            g.first = i;
+            g.node = probes_[order_[i]].at;
+            while (i < order_.size() && probes_[order_[i]].at == g.node) ++i;
+            g.last = i;
+            g.image = memory_->image(Layout::bytes);
+        }
+        ops_ = memory_->template take<op>(2 * n);
+    }
+
+    [[nodiscard]] task<result<void>> lock_locally() {
+        auto& first = groups_.front();
+        co_await tree_.locks.acquire(s_, first);
+        if (first.refused) co_return make_error(errc::contended);
+        for (auto& g : groups_) {
+            g.holds_local = &g == &first || tree_.locks.try_acquire(g);
+            if (g.holds_local) g.at = stage::reading;
+        }
+        co_return result<void>{};
+    }
+
+    [[nodiscard]] task<result<void>> read() {
+        std::size_t n = 0;
+        for (auto& g : groups_)
+            if (g.at == stage::reading && !g.handed) ops_[n++] = op::read(g.node.at(), g.image, Layout::bytes);
+        if (groups_.front().handed) groups_.front().before = image_of(groups_.front()).lock();
+        if (n == 0) co_return result<void>{};
+        co_return co_await s_.submit(ops_.first(n));
+    }
+
+    [[nodiscard]] task<result<void>> edit_all() {
+        for (auto& g : groups_) {
+            if (g.at != stage::reading) continue;
+            auto const node = image_of(g);
+            g.before = node.lock();
+            auto const free_before = node.free_slots();
+            bool no_room = false;
+            for (auto i = g.first; i < g.last; ++i) {
+                auto& p = probes_[order_[i]];
+                auto const seen = inspect(node, g.node, tree_.handle.tag(), p.key);
+                if (!follow(tree_, p, seen, node)) break; // torn: the whole node is read again
+                if (seen == visit::right) suspect(g);
+                if (seen != visit::here) continue;
+                if (g.before.locked() && !g.handed) break; // another client's
+                if (!edit(node, free_before, g.changes, mutations_[order_[i]])) no_room = true;
+            }
+            if (no_room && !g.changes.any()) {
+                if (auto const r = co_await prepare_split(g, free_before); !r) co_return r.error();
+            }
+            if (g.changes.any() || g.handed)
+                g.at = stage::editing;
+            else
+                release(g, false);
+        }
+        co_return result<void>{};
+    }
+
+    /// A writer got to the right sibling over `g`. The second time in a row it is linked, in case its splitter died.
+    void suspect(group& g) noexcept {
+        auto const node = image_of(g);
+        if (tree_.unlinked.exchange(node.link().bits(), std::memory_order_relaxed) != node.link().bits()) return;
+        g.unlinked = node.link();
+        g.separator = node.high();
+    }
+
+    /// Splits a full node in memory and lets the waiting mutations into the halves.
+    [[nodiscard]] task<result<void>> prepare_split(group& g, word free_before) {
+        auto const made = co_await allocate_node(s_, tree_, level_);
+        if (!made) co_return made.error();
+        g.right = *made;
+        g.right_image = memory_->image(Layout::bytes);
+        g.splits = true;
+        g.unlinked = g.right.ref;
+        auto const left = image_of(g);
+        view const right(g.right_image);
+        // The first mutation that found no room is the one that arrives.
+        auto arriving = g.first;
+        while (mutations_[order_[arriving]].outcome != mutation_outcome::pending ||
+               inspect_key(left, order_[arriving]) != visit::here)
+            ++arriving;
+        g.separator = split(left, right, g.right.ref, g.right.memory.lives, probes_[order_[arriving]].key);
+        g.changes.fences = g.changes.occupancy = true;
+        node_changes all_new; // the right half is written as a whole
+        for (auto i = g.first; i < g.last; ++i) {
+            auto& m = mutations_[order_[i]];
+            if (m.outcome != mutation_outcome::pending) continue;
+            if (left.above(m.key)) {
+                if (!right.above(m.key)) (void)edit(right, Layout::all_slots, all_new, m);
+            } else if (!left.below(m.key)) {
+                (void)edit(left, free_before, g.changes, m);
+            }
+        }
+        right.seal(s_.pool().self.tag(), false);
+        co_return result<void>{};
+    }
+
+    [[nodiscard]] visit inspect_key(view const& node, std::uint32_t i) const noexcept {
+        return node.below(probes_[i].key) || node.above(probes_[i].key) ? visit::right : visit::here;
+    }
+
+    [[nodiscard]] task<result<void>> lock_remotely() {
+        std::size_t n = 0;
+        auto const me = s_.pool().self.tag();
+        auto const ops = memory_->template take<op>(2 * groups_.size() + (internal ? order_.size() : 0));
+        if constexpr (internal) child_meta_ = memory_->template take<word>(mutations_.size());
+        for (auto& g : groups_) {
+            if (g.at != stage::editing) continue;
+            if (g.splits) ops[n++] = op::write(g.right.ref.at(), g.right_image, Layout::bytes);
+            if (!g.handed) {
+                g.lock_op = &ops[n];
+                ops[n++] = op::cas(g.node.at(), g.before.bits(), g.before.held_by(me).bits());
+            }
+            if constexpr (internal) {
+                for (auto const i : answered(g))
+                    ops[n++] = op::read(mutations_[i].value.at() + meta_word * word_bytes, &child_meta_[i], word_bytes);
+            }
+        }
+        if (n > 0) {
+            if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+        }
+        for (auto& g : groups_) {
+            if (g.at != stage::editing) continue;
+            if (g.handed || g.lock_op->swapped()) {
+                g.at = stage::locked;
+                continue;
+            }
+            // The node changed since it was read: nothing of this group happened.
+            ++s_.stats().retries;
+            forget_outcomes(g);
+            if (auto const r = co_await drop_right(g); !r) co_return r.error();
+            release(g, false);
+        }
+        co_return result<void>{};
+    }
+
+    /// The mutations of a group that its image holds already.
+    [[nodiscard]] auto answered(group const& g) const noexcept {
+        return std::views::filter(order_.subspan(g.first, g.last - g.first), [this](std::uint32_t i) {
+            return mutations_[i].outcome != mutation_outcome::pending;
+        });
+    }
+
+    /// Internal nodes, under the lock: did a child die before its separator came? Then its link is settled (there is
+    /// nothing to link any more) and the others of the group are tried again.
+    [[nodiscard]] bool lost_a_child(group& g) noexcept {
+        bool lost = false;
+        if constexpr (internal) {
+            for (auto const i : answered(g)) {
+                auto const meta = node_meta::from_word(child_meta_[i]);
+                auto const child = mutations_[i].value;
+                bool const alive = !meta.dead && meta.level == child.level() &&
+                                   (meta.incarnation & node_ref::incarnation_mask) == child.incarnation();
+                if (alive) continue;
+                mutations_[i].outcome = mutation_outcome::absent;
+                lost = true;
+            }
+            for (auto i = g.first; lost && i < g.last; ++i) {
+                auto& outcome = mutations_[order_[i]].outcome;
+                if (outcome != mutation_outcome::absent) outcome = mutation_outcome::pending;
+            }
+        }
+        return lost;
+    }
+
+    [[nodiscard]] task<result<void>> publish() {
+        std::size_t room = 0;
+        for (auto& g : groups_)
+            if (g.at == stage::locked)
+                room += static_cast<std::size_t>(std::popcount(g.changes.slots | g.changes.payloads)) + 2;
+        if (room == 0) co_return result<void>{};
+        auto const ops = memory_->template take<op>(room);
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::locked) continue;
+            auto const node = image_of(g);
+            if (lost_a_child(g)) {
+                node.set_lock(g.before.released());
+                ops[n++] = op::write(g.node.at(), node.image(), word_bytes);
+                g.at = stage::reading;
+                if (auto const r = co_await drop_right(g); !r) co_return r.error();
+                continue;
+            }
+            g.handing = tree_.locks.may_hand_over(g);
+            node.seal(s_.pool().self.tag(), g.handing);
+            n += plan_publish(node, g.node.at(), g.changes, ops.subspan(n));
+        }
+        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+        for (auto& g : groups_) {
+            if (g.at == stage::reading) release(g, false);
+            if (g.at != stage::locked) continue;
+            if constexpr (std::is_same_v<Layout, inner>) tree_.cache.put(g.node, image_of(g));
+            release(g, g.handing);
+        }
+        co_return result<void>{};
+    }
+
+    /// A split that does not happen: its right half was never reachable, and its block's next life has another name.
+    [[nodiscard]] task<result<void>> drop_right(group& g) {
+        if (!g.splits) co_return result<void>{};
+        g.splits = false;
+        g.unlinked = {};
+        co_return co_await free_node(s_, tree_, g.right.memory);
+    }
+
+    void release(group& g, bool handed) {
+        if (!g.holds_local) return;
+        g.holds_local = false;
+        tree_.locks.release(g, handed, Layout::bytes);
+    }
+
+    void forget_outcomes(group& g) noexcept {
+        for (auto i = g.first; i < g.last; ++i) mutations_[order_[i]].outcome = mutation_outcome::pending;
+    }
+
+    void compact() noexcept {
+        std::size_t n = 0;
+        for (auto const i : pending_)
+            if (mutations_[i].outcome == mutation_outcome::pending) pending_[n++] = i;
+        pending_ = pending_.first(n);
+    }
+
+    /// Step 7. All separators of this round in one batch on the level above.
+    [[nodiscard]] task<result<void>> link_splits() {
+        auto const links = memory_->template take<mutation<key_type, node_ref>>(groups_.size());
+        std::size_t n = 0;
+        for (auto const& g : groups_)
+            if (g.unlinked && (!g.splits || g.at == stage::locked))
+                links[n++] = {.key = g.separator, .value = g.unlinked, .kind = mutation_kind::link,
+                              .outcome = mutation_outcome::pending};
+        if (n == 0) co_return result<void>{};
+        batch_writer<inner, Session, Tree> parents(s_, tree_, level_ + 1, links.first(n));
+        co_return co_await parents.run();
+    }
+
+    /// Nodes that erases left nearly empty are merged with a neighbour.
+    [[nodiscard]] task<result<void>> merge_marked() {
+        constexpr std::size_t few = Layout::capacity * Tree::options::merge_below / 100;
+        for (auto const& g : groups_) {
+            if (g.at != stage::locked || image_of(g).count() >= few) continue;
+            bool erased = false;
+            for (auto i = g.first; i < g.last; ++i) erased |= mutations_[order_[i]].outcome == mutation_outcome::erased;
+            if (!erased) continue;
+            auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, image_of(g).low());
+            if (!merged) co_return merged.error();
+        }
+        co_return result<void>{};
+    }
+
+    Session& s_;
+    Tree& tree_;
+    std::uint32_t level_;
+    std::span<mutation_type> mutations_;
+    scratch_lease memory_;
+    std::span<probe<key_type>> probes_;
+    std::span<std::uint32_t> pending_;
+    std::span<std::uint32_t> order_;
+    std::span<group> groups_;
+    std::span<op> ops_;
+    std::span<word> child_meta_; ///< internal nodes: of each linked child, as read under the parent's lock
+};
+
+} // namespace catena::detail

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulk_load: builds a tree bottom up from sorted entries, level by level, many nodes a round trip.
+//
+// The empty root leaf is locked for the time it takes, so writers wait and readers see an empty index; then the root
+// word is changed by CAS and the old leaf dies, naming the new root's first leaf... everything below is unreachable
+// until that CAS, so a load that fails (or dies) leaves the index as it was.
+// Thread safety: as the session.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/descent.hpp>
+#include <catena/index/mutation.hpp>
+
+namespace catena::detail {
+
+/// One level of a tree under construction: nodes are filled one after the other and written in groups.
+template <typename Layout, typename Session, typename Tree>
+class level_builder {
+public:
+    using key_type = typename Layout::key_type;
+    using payload_type = typename Layout::payload_type;
+
+    level_builder(Session& s, Tree& tree, std::uint32_t level) : s_(s), tree_(tree), level_(level), memory_(s.scratches()) {
+        images_ = memory_->image(group * Layout::bytes);
+    }
+
+    /// Builds the level; `children` receives the low fence and reference of each node.
+    template <typename Items>
+    [[nodiscard]] task<result<void>> build(Items const& items, std::vector<entry<key_type, node_ref>>& children,
+                                           std::vector<block>& made) {
+        auto const per_node = std::max<std::size_t>(2, Layout::capacity * 9 / 10);
+        auto const nodes = (items.size() + per_node - 1) / per_node;
+        auto next = co_await allocate_node(s_, tree_, level_);
+        if (!next) co_return next.error();
+        made.push_back(next->memory);
+        for (std::size_t i = 0, at = 0; i < nodes; ++i) {
+            auto const current = *next;
+            bool const last = i + 1 == nodes;
+            if (!last) {
+                next = co_await allocate_node(s_, tree_, level_);
+                if (!next) co_return next.error();
+                made.push_back(next->memory);
+            }
+            // Evenly: no node is left with a single entry.
+            auto const n = (items.size() - at + (nodes - i) - 1) / (nodes - i);
+            node_view<Layout> const node(images_ + filled_ * Layout::words);
+            node.format(static_cast<std::uint8_t>(level_), tree_.handle.tag(), current.memory.lives);
+            if (i > 0) node.set_low(items[at].key);
+            for (std::size_t e = 0; e < n; ++e) node.set_entry(e, items[at + e].key, items[at + e].value);
+            node.set_occupancy((word{1} << n) - 1);
+            children.push_back({.key = node.low(), .value = current.ref});
+            at += n;
+            if (!last) {
+                auto meta = node.meta();
+                meta.unbounded = false;
+                node.set_meta(meta);
+                node.set_high(items[at].key);
+                node.set_link(next->ref);
+            }
+            node.seal(s_.pool().self.tag(), false);
+            ops_[filled_] = op::write(current.ref.at(), node.image(), Layout::bytes);
+            if (++filled_ == group || last) {
+                if (auto const r = co_await s_.submit(batch(ops_).first(filled_)); !r) co_return r.error();
+                filled_ = 0;
+            }
+        }
+        co_return result<void>{};
+    }
+
+private:
+    static constexpr std::size_t group = 64;
+
+    Session& s_;
+    Tree& tree_;
+    std::uint32_t level_;
+    scratch_lease memory_;
+    word* images_;
+    std::array<op, group> ops_;
+    std::size_t filled_ = 0;
+};
+
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard]] task<result<node_ref>>
+build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted,
+           std::vector<block>& made) {
+    std::vector<entry<typename Tree::key_type, node_ref>> children;
+    {
+        level_builder<Leaf, Session, Tree> leaves(s, tree, 0);
+        if (auto const r = co_await leaves.build(sorted, children, made); !r) co_return r.error();
+    }
+    for (std::uint32_t level = 1; children.size() > 1; ++level) {
+        std::vector<entry<typename Tree::key_type, node_ref>> parents;
+        level_builder<typename Tree::inner, Session, Tree> builder(s, tree, level);
+        if (auto const r = co_await builder.build(children, parents, made); !r) co_return r.error();
+        children = std::move(parents);
+    }
+    co_return children.front().value;
+}
+
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard]] task<result<void>>
+bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
+    for (std::size_t i = 1; i < sorted.size(); ++i)
+        if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);
+    if (sorted.empty()) co_return result<void>{};
+    auto const root = co_await refresh_root(s, tree);
+    if (!root) co_return root.error();
+    if (root->level() != 0) co_return make_error(errc::invalid_argument);
+
+    scratch_lease const memory(s.scratches());
+    node_view<Leaf> const empty(memory->image(Leaf::bytes));
+    retry again;
+    for (;;) { // lock the empty root leaf
+        op read = op::read(root->at(), empty.image(), Leaf::bytes);
+        if (auto const r = co_await s.submit(read); !r) co_return r.error();
+        auto const seen = inspect(empty, *root, tree.handle.tag(), sorted.front().key);
+        if ((seen == visit::here || seen == visit::right) && (empty.count() > 0 || !empty.meta().unbounded))
+            co_return make_error(errc::invalid_argument);
+        if (seen == visit::here && !empty.lock().locked()) {
+            op lock = op::cas(root->at(), empty.lock().bits(), empty.lock().held_by(s.pool().self.tag()).bits());
+            if (auto const r = co_await s.submit(lock); !r) co_return r.error();
+            if (lock.swapped()) break;
+        }
+        if (auto const r = co_await again.wait(s); !r) co_return r.error();
+    }
+
+    std::vector<block> made;
+    auto const built = co_await build_tree<Leaf>(s, tree, sorted, made);
+    if (!built) {
+        for (auto const& b : made)
+            if (auto const r = co_await free_node(s, tree, b); !r) co_return r.error();
+        auto const unlocked = empty.lock().released();
+        word const bits = unlocked.bits();
+        op write = op::write(root->at(), &bits, word_bytes);
+        if (auto const r = co_await s.submit(write); !r) co_return r.error();
+        co_return built.error();
+    }
+    op install = op::cas(tree.handle.root(), root->bits(), built->bits());
+    if (auto const r = co_await s.submit(install); !r) co_return r.error();
+    if (!install.swapped()) co_return make_error(errc::dropped);
+    tree.root.store(built->bits(), std::memory_order_relaxed);
+    // The old leaf dies: whoever waits for it goes back to the root, for its link leads nowhere.
+    auto meta = empty.meta();
+    meta.dead = true;
+    empty.set_meta(meta);
+    empty.set_link({});
+    empty.seal(s.pool().self.tag(), true);
+    std::array<op, max_publish_ops> ops;
+    auto const n = plan_publish(empty, root->at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
+    if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
+    co_return co_await free_node(s, tree, {.at = root->at(), .lives = meta.incarnation});
+}
+
+} // namespace catena::detail

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// descent: from keys to the nodes of a level that should cover them, many at once.
+//
+// Each probe walks through cached internal nodes without any round trip; those that miss are read together, one batch
+// for each level that is not cached. What a descent answers is a guess: the node itself tells (inspect), and the caller
+// tells the probe what it found (follow), which repairs the cache.
+// B-link (Lehman and Yao 1981): a key at or above the high fence is found by going right, whoever knows of it or not.
+// Thread safety: as the session; the tree_state is shared.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/node_edit.hpp>
+#include <catena/index/detail/tree_state.hpp>
+#include <catena/pool/retry.hpp>
+#include <catena/protocol/node_io.hpp>
+
+namespace catena::detail {
+
+template <typename Key>
+struct probe {
+    Key key{};
+    node_ref at;     ///< where to look; null = start from the root
+    node_ref parent; ///< the internal node that said so
+};
+
+/// Moves a probe on after inspect() said what its node is. False: the node must be read again as it is (torn).
+template <typename Tree, typename View>
+[[nodiscard]] bool follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View const& node) noexcept {
+    switch (seen) {
+    case visit::here: return true;
+    case visit::torn: return false;
+    case visit::right:
+    case visit::dead:
+        // The parent's copy is out of date, or the split is not linked yet: let the next descent read the parent.
+        tree.cache.drop(p.parent);
+        if (!p.parent) tree.root.store(0, std::memory_order_relaxed);
+        p.at = node.link();
+        return true;
+    case visit::stale:
+        tree.cache.drop(p.parent);
+        tree.root.store(0, std::memory_order_relaxed);
+        p.at = p.parent = {};
+        return true;
+    }
+    return true;
+}
+
+/// Walks as far down to `level` as cached nodes lead.
+template <typename Tree>
+void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t level) {
+    while (p.at.level() > level) {
+        auto const r = tree.cache.find(p.at, p.key);
+        switch (r.where) {
+        case route::to::miss: return;
+        case route::to::right: p.at = r.node; break;
+        case route::to::child:
+            p.parent = p.at;
+            p.at = r.node;
+            break;
+        case route::to::stale: // a cached node that never covered the key: whoever led here is out of date
+            tree.cache.drop(p.parent);
+            tree.cache.drop(p.at);
+            p.at = tree.root_hint();
+            p.parent = {};
+            if (!p.at) return;
+            break;
+        }
+    }
+}
+
+/// Brings every probe to a node of `level` (leaves: 0). False: the tree has no such level. Round trips: none if all
+/// internal nodes are cached, else one for each level that is not. Errors: contended, dropped, unreachable.
+template <typename Session, typename Tree>
+[[nodiscard]] task<result<bool>> descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes,
+                                         std::uint32_t level) {
+    using inner = typename Tree::inner;
+    constexpr std::size_t images = 64;
+    retry again;
+    bool fresh_root = false;
+    for (;;) {
+        std::size_t missing = 0;
+        for (auto& p : probes) {
+            if (!p.at) {
+                auto root = tree.root_hint();
+                if (!root || (root.level() < level && !fresh_root)) {
+                    auto const r = co_await refresh_root(s, tree);
+                    if (!r) co_return r.error();
+                    root = *r;
+                    fresh_root = true;
+                }
+                if (root.level() < level) co_return false;
+                p.at = root;
+            }
+            descend_cached(tree, p, level);
+            if (!p.at || p.at.level() > level) ++missing;
+        }
+        if (missing == 0) co_return true;
+
+        scratch_lease const memory(s.scratches());
+        auto const waiting = memory->template take<probe<typename Tree::key_type>*>(missing);
+        std::size_t n = 0;
+        for (auto& p : probes)
+            if (p.at.level() > level) waiting[n++] = &p;
+        if (n == 0) continue; // only probes that go back to the root
+        std::sort(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(n),
+                  [](auto const* a, auto const* b) { return a->at < b->at; });
+        auto const ops = memory->template take<op>(std::min(n, images));
+        std::size_t reads = 0;
+        std::size_t covered = 0; // probes whose node is among the reads
+        for (; covered < n; ++covered) {
+            auto const at = waiting[covered]->at.at();
+            if (reads > 0 && ops[reads - 1].target == at) continue;
+            if (reads == images) break;
+            ops[reads++] = op::read(at, memory->image(inner::bytes), inner::bytes);
+        }
+        if (auto const r = co_await s.submit(ops.first(reads)); !r) co_return r.error();
+
+        bool moved = false;
+        for (std::size_t i = 0, o = 0; i < covered; ++i) {
+            auto& p = *waiting[i];
+            auto const from = p.at;
+            while (ops[o].target != from.at()) ++o;
+            node_view<inner> const node(static_cast<word*>(ops[o].local));
+            auto const seen = inspect(node, from, tree.handle.tag(), p.key);
+            moved |= follow(tree, p, seen, node);
+            if (seen != visit::here) {
+                ++s.stats().retries;
+                continue;
+            }
+            if (i == 0 || waiting[i - 1]->parent != from) tree.cache.put(from, node);
+            p.parent = from;
+            p.at = child_for(node, p.key);
+        }
+        if (!moved) {
+            if (auto const r = co_await again.wait(s); !r) co_return r.error();
+        }
+    }
+}
+
+} // namespace catena::detail

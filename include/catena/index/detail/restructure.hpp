@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// restructure: a tree grows a level, and nearly empty neighbours become one.
+//
+// grow_root   a level split and nobody above it knows: a new root with two children is written, then the root word in the
+//             catalog is changed by CAS. Whoever loses that race frees its root and links like everybody else. A third
+//             sibling that split off meanwhile needs no place in the new root: it is found over its left neighbour.
+// merge       Actors: M merger; R reader or writer of the pair (left, right) or of their parent.
+//             M1 READ parent; M2 READ left, right; M3 CAS all three lock words (exact words: nothing changed since);
+//             M4 WRITE right: dead, link = left, still locked; M5 WRITE left (entries into free slots, fence, link) and
+//             parent (separator gone). Then right's block is free.
+//             Needs M4 before M5: once left is published its new keys can change there, so nobody may still take an old
+//             copy of them from right.
+//             R on right after M4: dead, goes to left. R on left before M5: key above the fence, goes right, finds it
+//             dead, comes back: at most until M5, within its patience. Only a right one that is not its parent's first
+//             child is merged away, under the parent's lock: every internal node keeps an entry at its low fence.
+//             M never waits for a lock: it is optional work and gives up instead.
+//             M dies: before M4 three locks that change nothing; between M4 and M5 left's lock names M, right is whole
+//             and dead and links to left: whoever takes left over absorbs it again.
+// Thread safety: as the session.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/batch_write.hpp>
+
+namespace catena::detail {
+
+/// A root of `level` over the present root and `right`. False: somebody else was first. 2 round trips.
+template <typename Session, typename Tree>
+[[nodiscard]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
+                                           node_ref right) {
+    using inner = typename Tree::inner;
+    auto const old = co_await refresh_root(s, tree);
+    if (!old) co_return old.error();
+    if (old->level() >= level) co_return false;
+    if (level > node_ref::max_level) co_return make_error(errc::out_of_memory);
+    auto const made = co_await allocate_node(s, tree, level);
+    if (!made) co_return made.error();
+    scratch_lease const memory(s.scratches());
+    node_view<inner> const node(memory->image(inner::bytes));
+    node.format(static_cast<std::uint8_t>(level), tree.handle.tag(), made->memory.lives);
+    node.set_entry(0, node.low(), *old);
+    node.set_entry(1, separator, right);
+    node.set_occupancy(3);
+    node.seal(s.pool().self.tag(), false);
+    op write = op::write(made->ref.at(), node.image(), inner::bytes);
+    if (auto const r = co_await s.submit(write); !r) co_return r.error();
+    op install = op::cas(tree.handle.root(), old->bits(), made->ref.bits());
+    if (auto const r = co_await s.submit(install); !r) co_return r.error();
+    tree.root.store(install.swapped() ? made->ref.bits() : install.fetched, std::memory_order_relaxed);
+    if (install.swapped()) {
+        tree.cache.put(made->ref, node);
+    } else if (auto const r = co_await free_node(s, tree, made->memory); !r) {
+        co_return r.error();
+    }
+    co_return install.swapped();
+}
+
+/// Three nodes locked for a merge, or not.
+template <typename Layout, typename Session, typename Tree>
+class merger {
+public:
+    using key_type = typename Layout::key_type;
+    using inner = typename Tree::inner;
+
+    merger(Session& s, Tree& tree, std::uint32_t level)
+        : s_(s), tree_(tree), level_(level), memory_(s.scratches()), parent_(memory_->image(inner::bytes)),
+          left_(memory_->image(Layout::bytes)), right_(memory_->image(Layout::bytes)),
+          locks_(memory_->template take<lock_request>(3)) {}
+
+    /// Merges the node that covers `key` with a neighbour if that can be done right now.
+    [[nodiscard]] task<result<void>> run(key_type key) {
+        probe<key_type> above{.key = key, .at = {}, .parent = {}};
+        auto const found = co_await descend(s_, tree_, std::span(&above, 1), level_ + 1);
+        if (!found) co_return found.error();
+        if (!*found) co_return result<void>{}; // the root has no neighbour
+        locks_[0].node = above.at;
+        op read = op::read(above.at.at(), parent_.image(), inner::bytes);
+        if (auto const r = co_await s_.submit(read); !r) co_return r.error();
+        if (inspect(parent_, above.at, tree_.handle.tag(), key) != visit::here || !choose_pair(key))
+            co_return result<void>{};
+        std::size_t held = 0;
+        while (held < locks_.size() && tree_.locks.try_acquire(locks_[held])) ++held;
+        auto const merged = held == locks_.size() ? co_await merge() : result<bool>(false);
+        while (held > 0) tree_.locks.release(locks_[--held], false, 0);
+        if (!merged) co_return merged.error();
+        if (!*merged) co_return result<void>{};
+        block const freed{.at = locks_[2].node.at(), .lives = right_.meta().incarnation};
+        if (auto const r = co_await free_node(s_, tree_, freed); !r) co_return r.error();
+        constexpr std::size_t few = inner::capacity * Tree::options::merge_below / 100;
+        if (parent_.count() >= few) co_return result<void>{};
+        co_return co_await merge_underfull<inner>(s_, tree_, level_ + 1, parent_.low());
+    }
+
+private:
+    static constexpr std::size_t most = Layout::capacity * Tree::options::merge_up_to / 100;
+
+    /// The child that covers `key` and its right neighbour under the same parent; its left one if it is the last.
+    [[nodiscard]] bool choose_pair(key_type const& key) {
+        std::array<std::uint8_t, inner::slots> order;
+        auto const n = sorted_slots(parent_, std::span(order));
+        if (n < 2) return false;
+        std::size_t i = 0;
+        while (i + 1 < n && !(key < parent_.key(order[i + 1]))) ++i;
+        auto const left = i + 1 < n ? i : i - 1;
+        locks_[1].node = parent_.payload(order[left]);
+        locks_[2].node = parent_.payload(order[left + 1]);
+        separator_slot_ = order[left + 1];
+        return true;
+    }
+
+    [[nodiscard]] bool fits() const noexcept {
+        auto const same = [this](auto const& node, node_ref ref) {
+            return inspect(node, ref, tree_.handle.tag(), node.low()) == visit::here && !node.lock().locked();
+        };
+        return same(left_, locks_[1].node) && same(right_, locks_[2].node) && left_.link() == locks_[2].node &&
+               !parent_.lock().locked() && left_.count() + right_.count() <= most;
+    }
+
+    [[nodiscard]] task<result<bool>> merge() {
+        std::array reads{op::read(locks_[1].node.at(), left_.image(), Layout::bytes),
+                         op::read(locks_[2].node.at(), right_.image(), Layout::bytes)};
+        if (auto const r = co_await s_.submit(batch(reads)); !r) co_return r.error();
+        if (!fits()) co_return false;
+
+        auto const me = s_.pool().self.tag();
+        std::array const before{parent_.lock(), left_.lock(), right_.lock()};
+        std::array<op, 3> cas;
+        for (std::size_t i = 0; i < 3; ++i)
+            cas[i] = op::cas(locks_[i].node.at(), before[i].bits(), before[i].held_by(me).bits());
+        if (auto const r = co_await s_.submit(batch(cas)); !r) co_return r.error();
+        if (!cas[0].swapped() || !cas[1].swapped() || !cas[2].swapped()) {
+            std::array<op, 3> undo;
+            std::size_t n = 0;
+            std::array<word, 3> words;
+            for (std::size_t i = 0; i < 3; ++i) {
+                words[i] = before[i].bits();
+                if (cas[i].swapped()) undo[n++] = op::write(locks_[i].node.at(), &words[i], word_bytes);
+            }
+            if (n > 0) {
+                if (auto const r = co_await s_.submit(batch(undo).first(n)); !r) co_return r.error();
+            }
+            co_return false;
+        }
+
+        node_changes left_changes;
+        absorb(left_, right_, left_changes);
+        auto meta = right_.meta();
+        meta.dead = true;
+        right_.set_meta(meta);
+        right_.set_link(locks_[1].node);
+        right_.seal(me, true);
+        auto const ops = memory_->template take<op>(2 * max_publish_ops);
+        auto n = plan_publish(right_, locks_[2].node.at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false},
+                              ops);
+        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+
+        parent_.set_occupancy(parent_.occupancy() & ~(word{1} << separator_slot_));
+        parent_.seal(me, false);
+        left_.seal(me, false);
+        n = plan_publish(left_, locks_[1].node.at(), left_changes, ops);
+        n += plan_publish(parent_, locks_[0].node.at(),
+                          {.slots = 0, .payloads = 0, .fences = false, .occupancy = true}, ops.subspan(n));
+        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+        tree_.cache.put(locks_[0].node, parent_);
+        if constexpr (std::is_same_v<Layout, inner>) {
+            tree_.cache.drop(locks_[2].node);
+            tree_.cache.put(locks_[1].node, left_);
+        }
+        co_return true;
+    }
+
+    Session& s_;
+    Tree& tree_;
+    std::uint32_t level_;
+    scratch_lease memory_;
+    node_view<inner> parent_;
+    node_view<Layout> left_;
+    node_view<Layout> right_;
+    std::span<lock_request> locks_; ///< parent, left, right
+    std::uint8_t separator_slot_ = 0;
+};
+
+/// After an erase left the node that covers `key` nearly empty. 5 round trips if it merges.
+template <typename Layout, typename Session, typename Tree>
+[[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
+                                                 typename Tree::key_type key) {
+    merger<Layout, Session, Tree> m(s, tree, level);
+    co_return co_await m.run(key);
+}
+
+} // namespace catena::detail

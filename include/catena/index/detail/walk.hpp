@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// walk: over all nodes of a tree, level by level from left to right: to verify it, or to free it.
+// Thread safety: as the session. Set-up path: allocates, explains in words.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/descent.hpp>
+#include <catena/index/index.hpp>
+
+namespace catena::detail {
+
+/// Checks one level after the other. What a level lists as children must be what the level below consists of.
+template <typename Key>
+class verifier {
+public:
+    struct expected_child {
+        Key low;
+        node_ref ref;
+    };
+
+    explicit verifier(index_check& report) : report_(report) {}
+
+    void complain(node_ref ref, std::string const& what) {
+        if (report_.violations.size() == index_check::max_violations) return;
+        report_.violations.push_back("level " + std::to_string(ref.level()) + ", node " + std::to_string(ref.at().node()) +
+                                     ":" + std::to_string(ref.at().offset()) + ": " + what);
+    }
+
+    /// The first node of a level must begin where all keys begin.
+    void begin_level(std::vector<expected_child> children) {
+        expected_ = std::move(children);
+        next_expected_ = 0;
+        low_ = lowest_key<Key>::value();
+        children_.clear();
+    }
+
+    template <typename View>
+    void visit(View const& node, node_ref ref, std::uint16_t tag) {
+        ++report_.nodes;
+        auto const meta = node.meta();
+        if (!node.sealed()) complain(ref, "its seal does not match its contents");
+        if (node.lock().locked()) complain(ref, "is locked by member tag " + std::to_string(node.lock().owner()));
+        if (meta.dead) complain(ref, "is dead but still linked");
+        if (meta.level != ref.level() || meta.index_tag != tag ||
+            (meta.incarnation & node_ref::incarnation_mask) != ref.incarnation())
+            complain(ref, "is not the node that the reference means");
+        if (node.low() != low_) complain(ref, "its low fence is not the high fence of its left neighbour");
+        if (!meta.unbounded && !(node.low() < node.high())) complain(ref, "its fences are not in order");
+        if (meta.unbounded != !node.link()) complain(ref, "only the rightmost node may lack a high fence and a link");
+        if ((node.occupancy() & ~View::layout::all_slots) != 0) complain(ref, "occupies slots that it does not have");
+        if (node.count() > View::layout::capacity) complain(ref, "has no free slot");
+        check_expected(ref);
+        std::array<std::uint8_t, View::layout::slots> order;
+        auto const n = sorted_slots(node, std::span(order));
+        for (std::size_t i = 0; i < n; ++i) {
+            auto const key = node.key(order[i]);
+            if (cover(node, key) != catena::visit::here) complain(ref, "holds a key outside its fences");
+            if (i > 0 && !(node.key(order[i - 1]) < key)) complain(ref, "holds a key twice");
+            if constexpr (std::is_same_v<typename View::payload_type, node_ref>)
+                children_.push_back({.low = key, .ref = node.payload(order[i])});
+        }
+        if constexpr (std::is_same_v<typename View::payload_type, node_ref>) {
+            if (n == 0)
+                complain(ref, "is an internal node without children");
+            else if (node.key(order[0]) != node.low())
+                complain(ref, "has no child at its low fence");
+        } else {
+            report_.entries += n;
+        }
+        low_ = node.high();
+    }
+
+    void end_level(node_ref last) {
+        if (next_expected_ < expected_.size())
+            complain(last, std::to_string(expected_.size() - next_expected_) + " children of the level above do not exist");
+    }
+
+    [[nodiscard]] std::vector<expected_child> take_children() { return std::exchange(children_, {}); }
+
+private:
+    // The nodes of a level in order: each is the next one that the level above lists, or is not listed (yet).
+    void check_expected(node_ref ref) {
+        if (expected_.empty()) return; // the root's level
+        if (next_expected_ == expected_.size() || expected_[next_expected_].ref != ref) {
+            ++report_.unlinked;
+            return;
+        }
+        if (expected_[next_expected_].low != low_) complain(ref, "its separator in the parent is not its low fence");
+        ++next_expected_;
+    }
+
+    index_check& report_;
+    std::vector<expected_child> expected_;
+    std::size_t next_expected_ = 0;
+    std::vector<expected_child> children_;
+    Key low_{};
+};
+
+/// Reads a node into `image`, again if it is torn; after its patience returns what there is.
+template <typename View, typename Session>
+[[nodiscard]] task<result<void>> read_whole(Session& s, View const& node, node_ref ref) {
+    retry again;
+    for (;;) {
+        op read = op::read(ref.at(), node.image(), View::layout::bytes);
+        if (auto const r = co_await s.submit(read); !r) co_return r.error();
+        if (node.sealed()) co_return result<void>{};
+        if (auto const r = co_await again.wait(s); !r) co_return result<void>{}; // the caller looks at the seal
+    }
+}
+
+template <typename Layout, typename Session, typename Tree, typename Visit>
+[[nodiscard]] task<result<node_ref>> walk_level(Session& s, Tree& tree, node_ref first, Visit visit_node) {
+    scratch_lease const memory(s.scratches());
+    node_view<Layout> const node(memory->image(Layout::bytes));
+    auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Layout::bytes;
+    auto last = first;
+    std::uint64_t seen = 0;
+    for (auto ref = first; ref; ref = node.link()) {
+        if (++seen > most || ref.level() != first.level()) co_return make_error(errc::corrupt); // links run in a circle
+        if (auto const r = co_await read_whole(s, node, ref); !r) co_return r.error();
+        visit_node(node, ref);
+        last = ref;
+        if (!node.sealed()) break; // its link cannot be trusted
+    }
+    (void)tree;
+    co_return last;
+}
+
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard]] task<result<index_check>> verify(Session& s, Tree& tree) {
+    using key_type = typename Tree::key_type;
+    index_check report;
+    verifier<key_type> checks(report);
+    auto const root = co_await refresh_root(s, tree);
+    if (!root) co_return root.error();
+    report.height = root->level() + 1;
+    auto const tag = tree.handle.tag();
+    auto const check = [&](auto const& node, node_ref ref) { checks.visit(node, ref, tag); };
+    auto first = *root;
+    checks.begin_level({});
+    for (auto level = root->level(); level > 0; --level) {
+        auto const last = co_await walk_level<typename Tree::inner>(s, tree, first, check);
+        if (!last) co_return last.error();
+        checks.end_level(*last);
+        auto children = checks.take_children();
+        if (children.empty()) co_return report; // said already
+        first = children.front().ref;
+        checks.begin_level(std::move(children));
+    }
+    auto const last = co_await walk_level<Leaf>(s, tree, first, check);
+    if (!last) co_return last.error();
+    checks.end_level(*last);
+    report.remote_bytes = report.nodes * Tree::options::node_bytes;
+    co_return report;
+}
+
+/// Frees all nodes: each is locked (so no writer is inside), blanked (so that no late reader takes it for live) and
+/// given back.
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard]] task<result<void>> free_all(Session& s, Tree& tree) {
+    std::array<word, 2> found{};
+    op read_root = op::read(tree.handle.entry(), found.data(), sizeof found);
+    if (auto const r = co_await s.submit(read_root); !r) co_return r.error();
+    auto first = node_ref::from_word(found[1]);
+    scratch_lease const memory(s.scratches());
+    auto* const image = memory->image(Tree::options::node_bytes);
+    std::array<word, 3> const blank{}; // lock word, occupancy, meta: no seal, no life
+    while (first) {
+        node_ref below;
+        for (auto ref = first; ref;) {
+            node_view<Leaf> const leaf_node(image);
+            node_view<typename Tree::inner> const inner_node(image);
+            retry again;
+            for (bool locked = false; !locked;) {
+                if (auto const r = co_await read_whole(s, leaf_node, ref); !r) co_return r.error();
+                if (!leaf_node.sealed()) co_return make_error(errc::corrupt, ref.at().node());
+                auto const seen = leaf_node.lock();
+                op lock = op::cas(ref.at(), seen.bits(), seen.held_by(s.pool().self.tag()).bits());
+                if (!seen.locked()) {
+                    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
+                    locked = lock.swapped();
+                }
+                if (!locked) {
+                    if (auto const r = co_await again.wait(s); !r) co_return r.error();
+                }
+            }
+            if (ref == first && ref.level() > 0) below = child_for(inner_node, inner_node.low());
+            auto const next = leaf_node.link();
+            auto const lives = leaf_node.meta().incarnation;
+            op write = op::write(ref.at(), blank.data(), sizeof blank);
+            if (auto const r = co_await s.submit(write); !r) co_return r.error();
+            if (auto const r = co_await free_node(s, tree, {.at = ref.at(), .lives = lives}); !r) co_return r.error();
+            ref = next;
+        }
+        first = below;
+    }
+    co_return result<void>{};
+}
+
+} // namespace catena::detail

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// memory_pool: remote memory as a resource. Formats or opens the memory nodes of a fabric, joins as a member, makes
+// sessions.
+// Thread safety: create/open/destroy by one thread; open_session() from any thread. The fabric outlives the pool, the
+// pool outlives its sessions.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <catena/core/result.hpp>
+#include <catena/fabric/fabric.hpp>
+#include <catena/pool/membership.hpp>
+#include <catena/pool/node_allocator.hpp>
+#include <catena/pool/session.hpp>
+#include <catena/pool/superblock.hpp>
+
+namespace catena {
+
+struct pool_options {
+    std::chrono::milliseconds lease{1000};    ///< create only: a member silent for that long counts as dead
+    std::uint64_t chunk_bytes = 0;            ///< create only: 0 = default_chunk_bytes(size of a memory node)
+    std::chrono::milliseconds patience{2000}; ///< bound of every wait for another client's lock
+};
+
+/// What the memory nodes say about themselves.
+struct pool_usage {
+    std::uint64_t bytes = 0;       ///< of all memory nodes
+    std::uint64_t bytes_taken = 0; ///< handed out in chunks since creation, headers included; never shrinks
+};
+
+template <fabric Fabric>
+class memory_pool {
+public:
+    using channel_type = typename Fabric::channel_type;
+    using session_type = session<channel_type>;
+
+    /// Formats all memory nodes of the fabric (their memory must be zero) and joins. Errors: invalid_argument (a node is
+    /// too small, a lease out of range), already_exists (there is a pool on it), unsupported (guarantees), unreachable.
+    [[nodiscard]] static setup_result<memory_pool> create(Fabric& fabric, pool_options const& options = {}) {
+        if (fabric.node_bytes() < min_node_bytes)
+            return setup_error(errc::invalid_argument, "a memory node must have at least " +
+                                                           std::to_string(min_node_bytes) + " bytes, not " +
+                                                           std::to_string(fabric.node_bytes()));
+        if (options.lease.count() < 1 || options.lease.count() > 3'600'000)
+            return setup_error(errc::invalid_argument, "lease must be 1 to 3600000 milliseconds");
+        auto pool = connect(fabric, options);
+        if (!pool) return pool;
+        auto const chunk = options.chunk_bytes != 0 ? options.chunk_bytes : default_chunk_bytes(fabric.node_bytes());
+        if (chunk % max_block_bytes != 0 || chunk > fabric.node_bytes() - heap_offset)
+            return setup_error(errc::invalid_argument,
+                               "chunk_bytes must be a multiple of 4096 that fits the heap of a memory node, not " +
+                                   std::to_string(chunk));
+        std::random_device entropy;
+        auto const random64 = [&entropy] { return std::uint64_t{entropy()} << 32U | entropy(); };
+        superblock block{.magic = pool_magic,
+                         .format_version = pool_format_version,
+                         .node = 0,
+                         .node_count = fabric.node_count(),
+                         .uuid = {.high = random64(), .low = random64()},
+                         .incarnation = random64(),
+                         .node_bytes = fabric.node_bytes(),
+                         .chunk_bytes = chunk,
+                         .lease_ms = static_cast<std::uint32_t>(options.lease.count()),
+                         .reserved = 0,
+                         .seal = 0};
+        // The last node first: a pool whose node 0 has its magic is complete.
+        for (std::uint16_t node = fabric.node_count(); node-- > 0;) {
+            superblock found{};
+            if (auto r = pool->read_superblock(node, found); !r) return setup_error(r.error());
+            if (found.magic == pool_magic)
+                return setup_error(errc::already_exists,
+                                   "memory node " + std::to_string(node) + " holds a pool already; open it instead");
+            block.node = node;
+            block.seal = seal_of(block);
+            std::array ops{
+                op::write({node, word_bytes}, reinterpret_cast<std::byte const*>(&block) + word_bytes,
+                          sizeof block - word_bytes),
+                op::write({node, 0}, &block.magic, word_bytes)};
+            if (auto r = pool->submit(batch(ops)); !r) return setup_error(r.error());
+        }
+        return enter(std::move(*pool), block);
+    }
+
+    /// Opens what create() made; waits for a create() that is under way. Errors: bad_format (names the field that differs), full (no member slot), unsupported.
+    [[nodiscard]] static setup_result<memory_pool> open(Fabric& fabric, pool_options const& options = {}) {
+        using namespace std::chrono_literals;
+        auto pool = connect(fabric, options);
+        if (!pool) return pool;
+        superblock first{};
+        for (std::uint16_t node = 0; node < fabric.node_count(); ++node) {
+            superblock found{};
+            if (auto r = pool->read_superblock(node, found); !r) return setup_error(r.error());
+            for (auto waited = 0ms; found.magic == 0 && waited < options.patience; waited += 1ms) {
+                std::this_thread::sleep_for(1ms);
+                if (auto r = pool->read_superblock(node, found); !r) return setup_error(r.error());
+            }
+            if (auto const wrong = mismatch(found, node, fabric.node_count(), fabric.node_bytes()))
+                return setup_error(errc::bad_format, *wrong);
+            if (node == 0) first = found;
+            if (found.uuid != first.uuid)
+                return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
+                                                         ": superblock.uuid differs from that of memory node 0: "
+                                                         "these nodes belong to different pools");
+        }
+        return enter(std::move(*pool), first);
+    }
+
+    memory_pool(memory_pool&&) noexcept = default;
+    memory_pool& operator=(memory_pool&&) = delete;
+    ~memory_pool() {
+        if (state_ != nullptr && joined_) (void)sync_wait(*setup_, leave(*setup_)); // a lease that ran out is left too
+    }
+
+    /// A session for one thread. Errors: unreachable.
+    [[nodiscard]] setup_result<session_type> open_session() {
+        auto channel = fabric_->connect();
+        if (!channel) return channel.error();
+        return session_type(std::move(*channel), *state_);
+    }
+
+    /// 1 round trip.
+    [[nodiscard]] static result<pool_usage> usage(session_type& s) {
+        auto const& geometry = s.pool().geometry;
+        pool_usage total;
+        for (std::uint16_t node = 0; node < geometry.node_count; ++node) {
+            word cursor = 0;
+            op read = op::read({node, cursor_offset}, &cursor, word_bytes);
+            if (auto const r = sync_wait(s, submit_one(s, read)); !r) return r.error();
+            total.bytes += geometry.node_bytes;
+            total.bytes_taken += std::min(geometry.node_bytes, heap_offset + cursor);
+        }
+        return total;
+    }
+
+    [[nodiscard]] superblock const& geometry() const noexcept { return state_->geometry; }
+    [[nodiscard]] member_id self() const noexcept { return state_->self; }
+
+private:
+    memory_pool(Fabric& fabric, std::unique_ptr<pool_state> state, std::unique_ptr<session_type> setup) noexcept
+        : fabric_(&fabric), state_(std::move(state)), setup_(std::move(setup)) {}
+
+    [[nodiscard]] static setup_result<memory_pool> connect(Fabric& fabric, pool_options const& options) {
+        if (!channel_type::guarantees.cover({.atomic_words = true, .ordered_batch = true}))
+            return setup_error(errc::unsupported, "fabric " + std::string(Fabric::name) +
+                                                      " does not guarantee atomic_words and ordered_batch");
+        auto channel = fabric.connect();
+        if (!channel) return channel.error();
+        auto state = std::make_unique<pool_state>();
+        state->patience = options.patience;
+        state->geometry.node_count = fabric.node_count();
+        state->geometry.node_bytes = fabric.node_bytes();
+        auto setup = std::make_unique<session_type>(std::move(*channel), *state);
+        return memory_pool(fabric, std::move(state), std::move(setup));
+    }
+
+    [[nodiscard]] static setup_result<memory_pool> enter(memory_pool pool, superblock const& geometry) {
+        pool.state_->geometry = geometry;
+        if (auto const r = sync_wait(*pool.setup_, join(*pool.setup_)); !r) {
+            if (r.error().code == errc::full)
+                return setup_error(errc::full, "all " + std::to_string(member_slots) +
+                                                   " member slots are taken by live clients; close some");
+            return setup_error(r.error());
+        }
+        pool.joined_ = true;
+        return pool;
+    }
+
+    [[nodiscard]] static task<result<void>> submit_one(session_type& s, op& one) { co_return co_await s.submit(one); }
+    [[nodiscard]] static task<result<void>> submit_all(session_type& s, batch ops) { co_return co_await s.submit(ops); }
+    [[nodiscard]] result<void> submit(batch ops) { return sync_wait(*setup_, submit_all(*setup_, ops)); }
+    [[nodiscard]] result<void> read_superblock(std::uint16_t node, superblock& to) {
+        op read = op::read({node, 0}, &to, sizeof to);
+        return submit(batch(&read, 1));
+    }
+
+    Fabric* fabric_;
+    std::unique_ptr<pool_state> state_;
+    std::unique_ptr<session_type> setup_; ///< joins and leaves; destroyed before the state
+    bool joined_ = false;
+};
+
+} // namespace catena

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// retry: how an operation waits for somebody else, and when it gives up. Every wait of the library is one of these.
+// Thread safety: belongs to one operation.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+
+namespace catena {
+
+/// The first tries follow at once (the other side needs one or two round trips), later ones after pauses that double
+/// up to 1 ms; after pool_state::patience in all the operation ends with errc::contended. The clock is only read once
+/// there is something to wait for.
+class retry {
+public:
+    template <typename Session>
+    [[nodiscard]] task<result<void>> wait(Session& s) {
+        using namespace std::chrono_literals;
+        ++s.stats().retries;
+        ++attempts_;
+        if (attempts_ <= eager) co_return result<void>{};
+        auto const now = s.channel().now();
+        if (attempts_ == eager + 1) give_up_ = now + s.pool().patience;
+        if (now >= give_up_) co_return make_error(errc::contended);
+        std::chrono::nanoseconds const pause = 1us * (1U << std::min(attempts_ - eager, 10U));
+        co_return co_await s.channel().pause(std::min(pause, std::chrono::nanoseconds(1ms)));
+    }
+
+    [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }
+
+private:
+    static constexpr unsigned eager = 4;
+    unsigned attempts_ = 0;
+    std::chrono::nanoseconds give_up_{};
+};
+
+} // namespace catena

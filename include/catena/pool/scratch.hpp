@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// scratch: the working memory of one operation: node images, batches, per-key state.
+//
+// A bump allocator whose blocks stay when it is reset, so that a warm data path does not allocate. A coroutine holds one
+// scratch from its session's list while it runs (scratch_lease); node images are aligned to cache lines.
+// Thread safety: one thread, that of its session. Bound: what the largest operation so far needed.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <boost/intrusive/slist.hpp>
+
+#include <catena/core/bytes.hpp>
+#include <catena/core/config.hpp>
+
+namespace catena {
+
+class scratch : public boost::intrusive::slist_base_hook<> {
+public:
+    scratch() = default;
+    scratch(scratch const&) = delete;
+    scratch& operator=(scratch const&) = delete;
+
+    /// Value-initialised objects that live until reset(). Their destructors are not run.
+    template <typename T>
+    [[nodiscard]] std::span<T> take(std::size_t count) {
+        static_assert(alignof(T) <= cache_line);
+        auto* const memory = static_cast<T*>(bytes(count * sizeof(T)));
+        std::uninitialized_value_construct_n(memory, count);
+        return {memory, count};
+    }
+
+    /// Words of a node image: not initialised, aligned to a cache line.
+    [[nodiscard]] word* image(std::size_t image_bytes) { return static_cast<word*>(bytes(image_bytes)); }
+
+    void reset() noexcept {
+        block_ = 0;
+        used_ = 0;
+    }
+
+    /// A place to come back to: what is taken after mark() is given back by reset_to().
+    [[nodiscard]] std::pair<std::size_t, std::size_t> mark() const noexcept { return {block_, used_}; }
+    void reset_to(std::pair<std::size_t, std::size_t> place) noexcept { std::tie(block_, used_) = place; }
+
+private:
+    static constexpr std::size_t block_bytes = 32 * 1024;
+
+    struct aligned_delete {
+        void operator()(std::byte* p) const noexcept { ::operator delete(p, std::align_val_t{cache_line}); }
+    };
+    struct block {
+        std::unique_ptr<std::byte, aligned_delete> memory;
+        std::size_t size;
+    };
+
+    [[nodiscard]] void* bytes(std::size_t n) {
+        n = round_up(n, cache_line);
+        while (block_ < blocks_.size() && used_ + n > blocks_[block_].size) {
+            ++block_;
+            used_ = 0;
+        }
+        if (block_ == blocks_.size()) {
+            auto const size = n > block_bytes ? n : block_bytes;
+            auto* const memory = static_cast<std::byte*>(::operator new(size, std::align_val_t{cache_line}));
+            blocks_.push_back({std::unique_ptr<std::byte, aligned_delete>(memory), size});
+            used_ = 0;
+        }
+        void* const result = blocks_[block_].memory.get() + used_;
+        used_ += n;
+        return result;
+    }
+
+    std::vector<block> blocks_;
+    std::size_t block_ = 0;
+    std::size_t used_ = 0;
+};
+
+/// The idle scratches of a session.
+class scratch_list {
+public:
+    scratch_list() = default;
+    scratch_list(scratch_list&& other) noexcept : idle_(std::move(other.idle_)) {}
+    scratch_list& operator=(scratch_list&&) = delete;
+    ~scratch_list() {
+        idle_.clear_and_dispose([](scratch* s) { delete s; }); // NOLINT: owned by the list
+    }
+
+    [[nodiscard]] scratch* pop() {
+        if (idle_.empty()) return new scratch; // NOLINT: a session's first operations only
+        auto* const s = &idle_.front();
+        idle_.pop_front();
+        return s;
+    }
+    void push(scratch* s) noexcept {
+        s->reset();
+        idle_.push_front(*s);
+    }
+
+private:
+    boost::intrusive::slist<scratch> idle_;
+};
+
+/// Holds one scratch of a session for as long as an operation runs.
+class scratch_lease {
+public:
+    explicit scratch_lease(scratch_list& list) : list_(list), scratch_(list.pop()) {}
+    scratch_lease(scratch_lease const&) = delete;
+    scratch_lease& operator=(scratch_lease const&) = delete;
+    ~scratch_lease() { list_.push(scratch_); }
+
+    [[nodiscard]] scratch* operator->() const noexcept { return scratch_; }
+    [[nodiscard]] scratch& operator*() const noexcept { return *scratch_; }
+
+private:
+    scratch_list& list_;
+    scratch* scratch_;
+};
+
+} // namespace catena

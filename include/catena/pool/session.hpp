@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// session: one thread's way into the pool: its channel, working memory, local waits, and the chunks it cuts nodes from.
+//
+// Thread safety: one thread at a time, with any number of coroutines on it. Sessions of one process share a pool_state.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <boost/intrusive/list.hpp>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/fabric/fabric.hpp>
+#include <catena/pool/scratch.hpp>
+#include <catena/pool/superblock.hpp>
+
+namespace catena {
+
+/// Who this client is in the pool: a slot of the membership table and the use of that slot.
+/// The tag is what lock words name: slot (10 bit) and the low 9 bits of the incarnation.
+struct member_id {
+    std::uint32_t slot = 0;
+    std::uint32_t incarnation = 0;
+
+    static constexpr unsigned tag_bits = 19;
+    [[nodiscard]] constexpr std::uint32_t tag() const noexcept { return slot << 9U | (incarnation & 0x1ffU); }
+};
+
+/// What the sessions of one client (usually one process) share.
+struct pool_state {
+    superblock geometry{};                     ///< of memory node 0
+    std::chrono::nanoseconds patience{std::chrono::seconds(2)}; ///< bound of every wait for somebody else
+    member_id self;                            ///< set by membership join before the first session writes
+    std::atomic<std::int64_t> lease_renewed{}; ///< channel clock, nanoseconds: when the last renewal was posted
+    std::atomic<bool> lease_renewing{false};
+    std::atomic<std::uint64_t> heartbeat{0};
+    std::atomic<unsigned> sessions{0};         ///< made so far; spreads their allocations over the memory nodes
+};
+
+/// A coroutine that waits for something inside this process (a local lock). Whoever grants it sets `granted`, last.
+struct local_waiter : boost::intrusive::list_base_hook<> {
+    std::coroutine_handle<> handle;
+    std::atomic<bool> granted{false};
+};
+
+/// A block of remote memory and how many lives it had: whoever uses it next counts one further, so that pointers to an
+/// earlier life are found out (layout/node_ref.hpp). Fresh memory has had none.
+struct block {
+    remote_ptr at;
+    std::uint32_t lives = 0;
+};
+
+/// What a session has taken from the memory nodes and not used yet.
+struct allocation_state {
+    struct chunk {
+        std::uint64_t next = 0;
+        std::uint64_t end = 0;
+    };
+    std::vector<chunk> chunks;            ///< one for each memory node
+    std::vector<block> freed;             ///< blocks freed by this session, all of freed_bytes
+    std::uint64_t freed_bytes = 0;
+    std::vector<bool> exhausted;          ///< memory nodes whose cursor ran past the end
+    std::uint16_t turn = 0;               ///< next memory node to allocate on
+};
+
+template <channel Channel>
+class session {
+public:
+    using channel_type = Channel;
+
+    session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state) {
+        allocation_.chunks.resize(state.geometry.node_count);
+        allocation_.exhausted.resize(state.geometry.node_count);
+        allocation_.freed.reserve(max_freed);
+        allocation_.turn = static_cast<std::uint16_t>(state.sessions++ % state.geometry.node_count);
+    }
+    session(session&&) = default;
+    session& operator=(session&&) = delete;
+
+    /// One round trip.
+    [[nodiscard]] auto submit(batch ops) { return channel_.submit(ops); }
+    [[nodiscard]] auto submit(op& single) { return channel_.submit(batch(&single, 1)); }
+
+    [[nodiscard]] Channel& channel() noexcept { return channel_; }
+    [[nodiscard]] fabric_stats& stats() noexcept { return channel_.stats(); }
+    [[nodiscard]] pool_state& pool() noexcept { return *state_; }
+    [[nodiscard]] scratch_list& scratches() noexcept { return scratches_; }
+    [[nodiscard]] allocation_state& allocation() noexcept { return allocation_; }
+
+    /// Suspends nothing by itself: remembers a suspended coroutine until it is granted.
+    void park(local_waiter& waiter) noexcept { waiting_.push_back(waiter); }
+
+    /// Drives what is suspended: completions of the channel, and local waits that were granted.
+    void progress() {
+        channel_.poll();
+        for (auto it = waiting_.begin(); it != waiting_.end();) {
+            auto& waiter = *it;
+            if (!waiter.granted.load(std::memory_order_acquire)) {
+                ++it;
+                continue;
+            }
+            waiting_.erase(it);
+            waiter.handle.resume();
+            it = waiting_.begin(); // the resumed coroutine may have parked or ended others
+        }
+    }
+
+    static constexpr std::size_t max_freed = 64;
+
+private:
+    Channel channel_;
+    pool_state* state_;
+    scratch_list scratches_;
+    allocation_state allocation_;
+    boost::intrusive::list<local_waiter> waiting_;
+};
+
+/// Runs a task to its end on the calling thread.
+template <typename Session, typename T>
+[[nodiscard]] T sync_wait(Session& s, task<T> work) {
+    work.start();
+    while (!work.done()) s.progress();
+    return work.take();
+}
+
+} // namespace catena

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// superblock: the first 4 KiB of every memory node, and where everything else of a pool lies.
+//
+// Layout of a memory node's region (bytes; docs/formats.md):
+//   0       superblock   64-byte lines: constants with their seal, then the words that clients change
+//   4096    members      member_slots x 16 (used on memory node 0 only)
+//   20480   catalog      catalog_slots x 256 (used on memory node 0 only)
+//   65536   heap         handed out in chunks of chunk_bytes by FAA on the cursor
+// Thread safety: pure functions and plain values.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <catena/core/bytes.hpp>
+#include <catena/core/hash.hpp>
+#include <catena/core/remote_ptr.hpp>
+
+namespace catena {
+
+inline constexpr std::uint64_t pool_magic = 0x316c6f6f70746163ULL; // "catpool1"
+inline constexpr std::uint32_t pool_format_version = 1;
+
+inline constexpr std::uint64_t members_offset = 4096;
+inline constexpr std::uint32_t member_slots = 1024;
+inline constexpr std::uint64_t catalog_offset = 20480;
+inline constexpr std::uint32_t catalog_slots = 64;
+inline constexpr std::uint64_t catalog_entry_bytes = 256;
+inline constexpr std::uint64_t heap_offset = 65536;
+
+// Words of the superblock that clients change with atomics, one line each where they are hot.
+inline constexpr std::uint64_t cursor_offset = 512;       ///< FAA: next chunk of the heap
+inline constexpr std::uint64_t catalog_lock_offset = 576; ///< CAS: owner of the catalog (memory node 0)
+inline constexpr std::uint64_t remainders_offset = 640;   ///< free list of what departed clients left of their chunks
+inline constexpr std::uint64_t free_lists_offset = 1024;  ///< CAS: one head word for each size class
+
+// Blocks are multiples of 64 bytes, up to 4 KiB: one size class each.
+inline constexpr std::uint64_t block_granule = 64;
+inline constexpr std::uint64_t max_block_bytes = 4096;
+
+struct pool_uuid {
+    std::uint64_t high;
+    std::uint64_t low;
+    friend bool operator==(pool_uuid const&, pool_uuid const&) = default;
+};
+
+/// The constant part, written once when the pool is created.
+struct superblock {
+    std::uint64_t magic;
+    std::uint32_t format_version;
+    std::uint16_t node;
+    std::uint16_t node_count;
+    pool_uuid uuid;
+    std::uint64_t incarnation; ///< of this memory node's contents: a node that lost its memory comes back with another
+    std::uint64_t node_bytes;
+    std::uint64_t chunk_bytes;
+    std::uint32_t lease_ms;
+    std::uint32_t reserved;
+    std::uint64_t seal; ///< XXH3-64 of everything above
+};
+static_assert(wire_struct<superblock> && sizeof(superblock) == 72);
+
+[[nodiscard]] inline std::uint64_t seal_of(superblock const& s) noexcept {
+    return hash64(&s, offsetof(superblock, seal));
+}
+
+/// How large the chunks of a memory node of that size are: 1 MiB, less where that would be more than a 64th.
+[[nodiscard]] constexpr std::uint64_t default_chunk_bytes(std::uint64_t node_bytes) noexcept {
+    std::uint64_t chunk = std::uint64_t{1} << 20U;
+    while (chunk > 8192 && chunk > node_bytes / 64) chunk /= 2;
+    return chunk;
+}
+inline constexpr std::uint64_t min_node_bytes = heap_offset + 8192;
+
+/// What does not fit, in words that name the field; nothing if `found` is a sound superblock of memory node `node`.
+[[nodiscard]] inline std::optional<std::string> mismatch(superblock const& found, std::uint16_t node,
+                                                         std::uint16_t node_count, std::uint64_t node_bytes) {
+    auto const differs = [node](std::string const& field, auto is, auto expected) {
+        return "memory node " + std::to_string(node) + ": superblock." + field + " is " + std::to_string(is) +
+               ", expected " + std::to_string(expected);
+    };
+    if (found.magic != pool_magic)
+        return "memory node " + std::to_string(node) + ": superblock.magic is not that of a catena pool";
+    if (found.format_version != pool_format_version)
+        return differs("format_version", found.format_version, pool_format_version);
+    if (found.seal != seal_of(found))
+        return "memory node " + std::to_string(node) + ": superblock.seal does not match its bytes: it is damaged";
+    if (found.node != node) return differs("node", found.node, node);
+    if (found.node_count != node_count) return differs("node_count", found.node_count, node_count);
+    if (found.node_bytes != node_bytes) return differs("node_bytes", found.node_bytes, node_bytes);
+    return std::nullopt;
+}
+
+} // namespace catena

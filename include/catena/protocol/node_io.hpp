@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// node_io: how a node is read, locked and published. The protocol that every tree shares.
+//
+// Actors     R reader.  W writer of a node.  T writer waiting for the same node.
+// Read       R1 READ the whole node.  R takes the image only if it is sealed (N1): then it is a state that the node had
+//            at the moment when its lock word was read or was last written before. A locked word still carries the seal
+//            of the state before, so a lock held up front disturbs nobody. What does not fit is read again.
+// Write      W1 READ, sealed and free.  W2 CAS lock word: the word read -> held. Success proves that the node still is
+//            what W1 saw, since the word holds version and seal.  W3 WRITE payload words, free slots, link and fences
+//            (ranges);  W4 WRITE lock word (and occupancy, beside it) with the next version and seal.
+//            W3 and W4 are one ordered batch. 3 round trips, 4 verbs for one entry.
+// Takes effect  when the lock word of W4 lands: before that no image with any of W's words is sealed, save the one that
+//            W2 proved. Lock word and occupancy may land in either order: a lock word whose occupancy is missing does
+//            not fit its seal, so neither R nor T uses it.
+// T          finds the word locked (or its CAS fails): waits its budget (pool/retry.hpp), then errc::contended.
+// W dies     before W3: the node is what it was, locked. Inside W3 or W4: all occupied slots are whole (N2), the lock
+//            word names W. Whoever takes over once W's lease ran out counts the slots, takes the fences from what `link`
+//            names (N3) and seals again; nothing is lost.
+// Needs      atomic_words, ordered_batch.
+// Thread safety: as the session. Tests: protocol/node_io_test.cpp, budget/, stress/.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/layout/node.hpp>
+#include <catena/pool/catalog.hpp>
+
+namespace catena {
+
+/// What a reader that wants `key` in the node that `ref` names finds there.
+enum class visit : std::uint8_t {
+    here,  ///< sealed, alive, covers the key
+    torn,  ///< not sealed: read again
+    right, ///< sealed, but the key is not below its high fence: go to link()
+    dead,  ///< merged into link()
+    stale, ///< another life of the block, another index, another level, or key below the low fence: start from the root
+};
+
+/// For a node that is known to be sealed, alive and meant: does it cover the key?
+template <typename View>
+[[nodiscard]] visit cover(View const& node, typename View::key_type const& key) noexcept {
+    if (node.below(key)) return visit::stale;
+    return node.above(key) ? visit::right : visit::here;
+}
+
+template <typename View>
+[[nodiscard]] visit inspect(View const& node, node_ref ref, std::uint16_t index_tag,
+                            typename View::key_type const& key) noexcept {
+    auto const meta = node.meta();
+    // Another life of the block need not have the shape of this tree, nor a seal in the same place.
+    bool const same_life = (meta.incarnation & node_ref::incarnation_mask) == ref.incarnation() &&
+                           meta.level == ref.level() && meta.index_tag == index_tag;
+    if (!node.sealed()) return same_life ? visit::torn : visit::stale;
+    if (!same_life) return visit::stale;
+    return meta.dead ? visit::dead : cover(node, key);
+}
+
+/// Which words of a node changed against what lies in remote memory, for W3 and W4.
+struct node_changes {
+    word slots = 0;          ///< bit i: slot i is new as a whole (it was free)
+    word payloads = 0;       ///< bit i: only the payload word of slot i is new (N2: one word)
+    bool fences = false;     ///< meta, link, fences
+    bool occupancy = false;
+
+    [[nodiscard]] constexpr bool any() const noexcept { return slots != 0 || payloads != 0 || fences || occupancy; }
+};
+
+/// Most operations that publishing one node takes: one a slot, fences, lock word.
+inline constexpr std::size_t max_publish_ops = 66;
+
+/// Writes W3 and W4 for a sealed image into `ops`; returns how many. The image must stay valid until they completed.
+template <typename View>
+[[nodiscard]] std::size_t plan_publish(View const& node, remote_ptr at, node_changes const& changes,
+                                       std::span<op> ops) noexcept {
+    using layout = typename View::layout;
+    std::size_t n = 0;
+    auto const range = [&](std::size_t first, std::size_t words) {
+        ops[n++] = op::write(at + first * word_bytes, node.image() + first, words * word_bytes);
+    };
+    for (word rest = changes.slots; rest != 0;) { // neighbouring slots share a WRITE
+        auto const first = static_cast<std::size_t>(std::countr_zero(rest));
+        auto const run = static_cast<std::size_t>(std::countr_one(rest >> first));
+        range(layout::slot_at(first), run * layout::entry_words);
+        rest &= run == 64 ? 0 : ~(((word{1} << run) - 1) << first);
+    }
+    for (word rest = changes.payloads & ~changes.slots; rest != 0; rest &= rest - 1)
+        range(layout::payload_at(static_cast<std::size_t>(std::countr_zero(rest))), layout::payload_words);
+    if (changes.fences) range(meta_word, layout::slots_at - meta_word);
+    range(0, changes.occupancy ? 2 : 1);
+    return n;
+}
+
+} // namespace catena

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens what a URI names: the run-time choice of fabric and index. Everything behind it is chosen at compile time.
+#include <catena/client.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <catena/fabric/local_fabric.hpp>
+#include <catena/fabric/shm_fabric.hpp>
+#include <catena/index/sherman_tree.hpp>
+
+#include "client/implementation.hpp"
+#include "client/pool_uri.hpp"
+
+namespace catena {
+
+namespace {
+
+using implementation_ptr = std::unique_ptr<client::implementation>;
+
+/// The index of that name, created if nobody has yet; whoever loses the race to create it opens the winner's.
+template <typename Index, typename Session>
+[[nodiscard]] setup_result<Index> open_or_create(Session& s, client_options const& options) {
+    auto opened = Index::open(s, options.index_name, options.client_cache_bytes);
+    if (opened || opened.error().code != errc::not_found) return opened;
+    auto created = Index::create(s, options.index_name, options.client_cache_bytes);
+    if (created || created.error().code != errc::already_exists) return created;
+    return Index::open(s, options.index_name, options.client_cache_bytes);
+}
+
+template <typename Index, typename Fabric>
+[[nodiscard]] setup_result<implementation_ptr> bind(Fabric found, bool create, pool_uri const& uri,
+                                                    client_options const& options) {
+    auto fabric = std::make_unique<Fabric>(std::move(found));
+    pool_options pool_settings{.lease = pool_options{}.lease, .chunk_bytes = 0, .patience = options.patience};
+    if (uri.lease) pool_settings.lease = *uri.lease;
+    auto pool = create ? memory_pool<Fabric>::create(*fabric, pool_settings)
+                       : memory_pool<Fabric>::open(*fabric, pool_settings);
+    if (!pool) return pool.error();
+    auto owned = std::make_unique<memory_pool<Fabric>>(std::move(*pool));
+    auto session = owned->open_session();
+    if (!session) return session.error();
+    auto index = open_or_create<Index>(*session, options);
+    if (auto const released = sync_wait(*session, release_all(*session)); index && !released)
+        return setup_error(released.error());
+    if (!index) return index.error();
+    return implementation_ptr(std::make_unique<bound_client<Fabric, Index>>(std::move(fabric), std::move(owned),
+                                                                            std::move(*index), options));
+}
+
+template <typename Index>
+[[nodiscard]] setup_result<implementation_ptr> open_with(pool_uri const& uri, client_options const& options) {
+    if (uri.scheme == "local") {
+        constexpr std::uint64_t default_size = std::uint64_t{1} << 30U;
+        auto fabric = local_fabric::create(uri.size == 0 ? default_size : uri.size,
+                                           uri.nodes == 0 ? std::uint16_t{1} : uri.nodes);
+        if (!fabric) return fabric.error();
+        return bind<Index>(std::move(*fabric), true, uri, options);
+    }
+    auto fabric = shm_fabric::open(uri.name, {.node_bytes = uri.size, .nodes = uri.nodes, .keep = uri.keep,
+                                              .patience = options.patience});
+    if (!fabric) return fabric.error();
+    bool const create = fabric->created();
+    return bind<Index>(std::move(*fabric), create, uri, options);
+}
+
+} // namespace
+
+setup_result<client> client::open(std::string_view uri, client_options options) {
+    auto const parsed = parse_pool_uri(uri);
+    if (!parsed) return parsed.error();
+    if (options.index != "sherman")
+        return setup_error(errc::invalid_argument, "unknown index type '" + options.index + "'; this build has sherman");
+    auto opened = open_with<sherman_tree<block_hash, location>>(*parsed, options);
+    if (!opened) return opened.error();
+    return client(std::move(*opened));
+}
+
+std::vector<std::string_view> client::index_types() { return {"sherman"}; }
+
+client::client(std::unique_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
+client::client(client&&) noexcept = default;
+client& client::operator=(client&&) noexcept = default;
+client::~client() = default;
+
+result<match_result> client::match(std::span<block_hash const> chain, std::span<location> locations) const {
+    return impl_->match(chain, locations);
+}
+result<fabric_stats> client::match_many(std::span<std::span<block_hash const> const> chains,
+                                        std::span<std::size_t> matched) const {
+    return impl_->match_many(chains, matched);
+}
+result<publish_result> client::publish(std::span<block_hash const> chain, std::span<location> locations) const {
+    return impl_->publish(chain, locations);
+}
+result<forget_result> client::forget(std::span<block_hash const> chain, std::size_t keep,
+                                     std::span<location const> expected) const {
+    return impl_->forget(chain, keep, expected);
+}
+result<bool> client::contains(block_hash block) const { return impl_->contains(block); }
+result<index_report> client::inspect() const { return impl_->inspect(); }
+client_report client::report() const { return impl_->report(); }
+
+} // namespace catena

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// options: the command line of catena-replay.
+// Thread safety: none needed; call from one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <catena/core/result.hpp>
+#include <catena/prefix/strategy.hpp>
+
+namespace catena::tools {
+
+/// What the program ends with; --help says the same.
+enum exit_code : int {
+    exit_ok = 0,
+    exit_failed = 1, ///< the pool cannot be used, the replay failed, or --verify found something
+    exit_usage = 2,  ///< the command line is wrong
+    exit_trace = 3,  ///< the trace cannot be used
+};
+
+struct settings {
+    std::string trace; ///< empty: generate one
+    std::optional<std::uint64_t> limit;
+    std::optional<std::uint32_t> block_tokens; ///< nothing: as the trace has them
+    std::optional<std::uint32_t> trace_block_tokens;
+    bool full_blocks_only = false;
+    std::uint64_t requests = 0; ///< of a generated trace
+    std::uint64_t seed = 0;
+
+    std::string pool;
+    std::string index;
+    match_strategy strategy = match_strategy::batched;
+    std::uint64_t client_cache_bytes = 0;
+    unsigned threads = 1;
+
+    std::string json; ///< file, "-" for standard output, empty for none
+    bool progress = true;
+    bool verify = false;
+};
+
+/// The settings; or, when the program is to end here (help, version, a mistake), the exit code: all is said by then.
+[[nodiscard]] result<settings, exit_code> parse_arguments(int argc, char const* const* argv);
+
+} // namespace catena::tools

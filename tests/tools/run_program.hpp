@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the real catena-replay and keeps what it says; and a folder that goes away with the test.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace catena::test {
+
+class scratch_folder {
+public:
+    scratch_folder() {
+        auto pattern = (std::filesystem::temp_directory_path() / "catena-replay-test-XXXXXX").string();
+        if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+    }
+    ~scratch_folder() {
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    }
+    scratch_folder(scratch_folder const&) = delete;
+    scratch_folder& operator=(scratch_folder const&) = delete;
+
+    [[nodiscard]] std::string operator/(std::string const& name) const { return (path_ / name).string(); }
+
+    [[nodiscard]] std::string file(std::string const& name, std::string const& text) const {
+        auto const path = *this / name;
+        std::ofstream(path, std::ios::binary) << text;
+        return path;
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+[[nodiscard]] inline std::string text_of(std::string const& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+struct program_run {
+    int status = -1; ///< exit code; 128 + n if signal n ended it
+    std::string out;
+    std::string err;
+};
+
+/// Empty if the build does not say where the program is.
+[[nodiscard]] inline std::string replay_program() {
+#if defined(CATENA_REPLAY_PROGRAM)
+    return CATENA_REPLAY_PROGRAM;
+#else
+    return "";
+#endif
+}
+
+[[nodiscard]] inline program_run run_replay(std::vector<std::string> const& arguments) {
+    auto const quoted = [](std::string const& text) {
+        std::string out = "'";
+        for (auto const c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        return out + "'";
+    };
+    scratch_folder const folder;
+    auto command = quoted(replay_program());
+    for (auto const& argument : arguments) command += " " + quoted(argument);
+    command += " >" + quoted(folder / "out") + " 2>" + quoted(folder / "err") + " </dev/null";
+    auto const status = std::system(command.c_str());
+    return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+            .out = text_of(folder / "out"),
+            .err = text_of(folder / "err")};
+}
+
+} // namespace catena::test

@@ -24,7 +24,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <ranges>
 #include <span>
 #include <type_traits>
 
@@ -291,8 +290,9 @@ private:
                 ops[n++] = op::cas(g.node.at(), g.before.bits(), g.before.held_by(me).bits());
             }
             if constexpr (internal) {
-                for (auto const i : answered(g))
+                for_each_answered(g, [&](std::uint32_t i) {
                     ops[n++] = op::read(mutations_[i].value.at() + meta_word * word_bytes, &child_meta_[i], word_bytes);
+                });
             }
         }
         if (n > 0) {
@@ -313,11 +313,11 @@ private:
         co_return result<void>{};
     }
 
-    /// The mutations of a group that its image holds already.
-    [[nodiscard]] auto answered(group const& g) const noexcept {
-        return std::views::filter(order_.subspan(g.first, g.last - g.first), [this](std::uint32_t i) {
-            return mutations_[i].outcome != mutation_outcome::pending;
-        });
+    /// Calls visit(i) for the mutations of a group that its image holds already.
+    template <typename Visit>
+    void for_each_answered(group const& g, Visit visit_one) const {
+        for (auto const i : order_.subspan(g.first, g.last - g.first))
+            if (mutations_[i].outcome != mutation_outcome::pending) visit_one(i);
     }
 
     /// Internal nodes, under the lock: did a child die before its separator came? Then its link is settled (there is
@@ -325,15 +325,15 @@ private:
     [[nodiscard]] bool lost_a_child(group& g) noexcept {
         bool lost = false;
         if constexpr (internal) {
-            for (auto const i : answered(g)) {
+            for_each_answered(g, [&](std::uint32_t i) {
                 auto const meta = node_meta::from_word(child_meta_[i]);
                 auto const child = mutations_[i].value;
                 bool const alive = !meta.dead && meta.level == child.level() &&
                                    (meta.incarnation & node_ref::incarnation_mask) == child.incarnation();
-                if (alive) continue;
+                if (alive) return;
                 mutations_[i].outcome = mutation_outcome::absent;
                 lost = true;
-            }
+            });
             for (auto i = g.first; lost && i < g.last; ++i) {
                 auto& outcome = mutations_[order_[i]].outcome;
                 if (outcome != mutation_outcome::absent) outcome = mutation_outcome::pending;

@@ -30,7 +30,7 @@ struct client_options {
     std::string index_name = "prefix";                   ///< the catalog's name; created if the pool has none of it
     match_strategy strategy = match_strategy::batched;   ///< used by match and match_many
     std::size_t client_cache_bytes = 64U << 20U;         ///< bound of the internal-node cache of this process
-    std::size_t max_sessions = 64;                       ///< bound of calls in parallel (each holds some 100 KiB)
+    std::size_t max_sessions = 64;                       ///< bound of calls in parallel (each keeps up to about 1 MiB)
     std::chrono::milliseconds patience{2000};            ///< how long a call may wait for locks before errc::contended
 };
 

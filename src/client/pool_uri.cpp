@@ -18,14 +18,16 @@ template <typename Number>
     return n;
 }
 
+[[nodiscard]] std::string quoted(std::string_view text) { return std::string("'").append(text).append("'"); }
+
 [[nodiscard]] setup_error wrong(std::string_view uri, std::string const& why) {
-    return {errc::invalid_argument, "pool URI '" + std::string(uri) + "': " + why};
+    return {errc::invalid_argument, "pool URI " + quoted(uri) + ": " + why};
 }
 
 /// Fills in one parameter; the reason if it cannot be.
 [[nodiscard]] std::optional<std::string> set_parameter(pool_uri& pool, std::string_view key, std::string_view value) {
     auto const bad = [&](char const* expected) {
-        return std::string(key) + "=" + std::string(value) + " is not valid; expected " + expected;
+        return std::string(key).append("=").append(value).append(" is not valid; expected ").append(expected);
     };
     if (key == "size") {
         auto const size = parse_size(value);
@@ -44,7 +46,7 @@ template <typename Number>
         if (value != "yes" && value != "no") return bad("yes or no");
         pool.keep = value == "yes";
     } else {
-        return "unknown parameter '" + std::string(key) + "'; known are size, nodes, lease and keep";
+        return "unknown parameter " + quoted(key) + "; known are size, nodes, lease and keep";
     }
     return std::nullopt;
 }
@@ -73,9 +75,9 @@ setup_result<pool_uri> parse_pool_uri(std::string_view uri) {
         return wrong(uri, "it has no scheme; write local:?size=1GiB or shm:NAME?size=1GiB");
     pool.scheme = uri.substr(0, colon);
     if (pool.scheme == "verbs")
-        return setup_error(errc::unsupported, "pool URI '" + std::string(uri) + "': this build has no verbs fabric");
+        return setup_error(errc::unsupported, "pool URI " + quoted(uri) + ": this build has no verbs fabric");
     if (pool.scheme != "local" && pool.scheme != "shm")
-        return wrong(uri, "unknown scheme '" + pool.scheme + "'; known are local and shm");
+        return wrong(uri, "unknown scheme " + quoted(pool.scheme) + "; known are local and shm");
     auto rest = uri.substr(colon + 1);
     auto const question = rest.find('?');
     pool.name = rest.substr(0, question);
@@ -89,7 +91,7 @@ setup_result<pool_uri> parse_pool_uri(std::string_view uri) {
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
         auto const equals = parameter.find('=');
         if (equals == std::string_view::npos)
-            return wrong(uri, "'" + std::string(parameter) + "' is not of the form key=value");
+            return wrong(uri, quoted(parameter) + " is not of the form key=value");
         if (auto const why = set_parameter(pool, parameter.substr(0, equals), parameter.substr(equals + 1)))
             return wrong(uri, *why);
     }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulk_load: builds a tree bottom up from sorted entries, level by level, many nodes a round trip.
 //
-// The empty root leaf is locked for the time it takes, so writers wait and readers see an empty index; then the root
-// word is changed by CAS and the old leaf dies, naming the new root's first leaf... everything below is unreachable
-// until that CAS, so a load that fails (or dies) leaves the index as it was.
+// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index. The tree below is
+// unreachable until that leaf dies with a link to the new root, which is the moment at which the load takes effect (who
+// finds a dead node goes on at its link, whatever its level); then the root word is changed by CAS. A load that fails, or
+// dies before that moment, leaves the index as it was.
 // Thread safety: as the session.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -142,19 +144,18 @@ bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typen
         if (auto const r = co_await s.submit(write); !r) co_return r.error();
         co_return built.error();
     }
-    op install = op::cas(tree.handle.root(), root->bits(), built->bits());
-    if (auto const r = co_await s.submit(install); !r) co_return r.error();
-    if (!install.swapped()) co_return make_error(errc::dropped);
-    tree.root.store(built->bits(), std::memory_order_relaxed);
-    // The old leaf dies: whoever waits for it goes back to the root, for its link leads nowhere.
     auto meta = empty.meta();
     meta.dead = true;
     empty.set_meta(meta);
-    empty.set_link({});
+    empty.set_link(*built);
     empty.seal(s.pool().self.tag(), true);
     std::array<op, max_publish_ops> ops;
     auto const n = plan_publish(empty, root->at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
     if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
+    op install = op::cas(tree.handle.root(), root->bits(), built->bits());
+    if (auto const r = co_await s.submit(install); !r) co_return r.error();
+    if (!install.swapped()) co_return make_error(errc::dropped); // an index that is dropped: nobody else changes its root
+    tree.root.store(built->bits(), std::memory_order_relaxed);
     co_return co_await free_node(s, tree, {.at = root->at(), .lives = meta.incarnation});
 }
 

@@ -108,7 +108,8 @@ template <typename Leaf, typename Session, typename Tree>
     while (n < out.size() && !(range.to && !(p.key < *range.to))) {
         if (auto const reached = co_await descend(s, tree, std::span(&p, 1), 0); !reached) co_return reached.error();
         leaves[0] = p.at;
-        auto const wanted = std::min(most_leaves, (out.size() - n) / usual_fill + 1);
+        // The cursor stands in the middle of its leaf on average.
+        auto const wanted = std::min(most_leaves, (out.size() - n + usual_fill / 2) / usual_fill + 1);
         auto const followers = p.parent ? tree.cache.children_after(p.parent, p.key, range.to,
                                                                     std::span(leaves).subspan(1, wanted - 1))
                                         : 0;

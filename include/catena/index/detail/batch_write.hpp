@@ -43,6 +43,15 @@ template <typename Layout, typename Session, typename Tree>
 [[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                  typename Tree::key_type key);
 
+template <typename Layout>
+inline constexpr std::size_t nearly_empty = Layout::capacity / 16;
+
+/// Is it time to look for a neighbour to merge with? Not at every erase: looking costs two round trips.
+template <typename Layout, typename Options>
+[[nodiscard]] constexpr bool underfull(std::size_t count) noexcept {
+    return count <= nearly_empty<Layout> || (count % 4 == 0 && count < Layout::capacity * Options::merge_below / 100);
+}
+
 template <typename Layout, typename Session, typename Tree>
 class batch_writer {
 public:
@@ -421,9 +430,8 @@ private:
 
     /// Nodes that erases left nearly empty are merged with a neighbour.
     [[nodiscard]] task<result<void>> merge_marked() {
-        constexpr std::size_t few = Layout::capacity * Tree::options::merge_below / 100;
         for (auto const& g : groups_) {
-            if (g.at != stage::locked || image_of(g).count() >= few) continue;
+            if (g.at != stage::locked || !underfull<Layout, typename Tree::options>(image_of(g).count())) continue;
             bool erased = false;
             for (auto i = g.first; i < g.last; ++i) erased |= mutations_[order_[i]].outcome == mutation_outcome::erased;
             if (!erased) continue;

@@ -19,6 +19,7 @@
 // Thread safety: as the session.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -91,13 +92,17 @@ public:
         if (!*merged) co_return result<void>{};
         block const freed{.at = locks_[2].node.at(), .lives = right_.meta().incarnation};
         if (auto const r = co_await free_node(s_, tree_, freed); !r) co_return r.error();
-        constexpr std::size_t few = inner::capacity * Tree::options::merge_below / 100;
-        if (parent_.count() >= few) co_return result<void>{};
+        if (!underfull<inner, typename Tree::options>(parent_.count())) co_return result<void>{};
         co_return co_await merge_underfull<inner>(s_, tree_, level_ + 1, parent_.low());
     }
 
 private:
-    static constexpr std::size_t most = Layout::capacity * Tree::options::merge_up_to / 100;
+    /// Would the pair make a node with room to spare? A nearly empty node goes wherever it fits: beside full neighbours
+    /// (keys that arrive and leave in order) it would stay for ever.
+    [[nodiscard]] static constexpr bool worthwhile(std::size_t left, std::size_t right) noexcept {
+        if (left + right <= Layout::capacity * Tree::options::merge_up_to / 100) return true;
+        return std::min(left, right) <= nearly_empty<Layout> && left + right <= Layout::capacity;
+    }
 
     /// The child that covers `key` and its right neighbour under the same parent; its left one if it is the last.
     [[nodiscard]] bool choose_pair(key_type const& key) {
@@ -118,7 +123,7 @@ private:
             return inspect(node, ref, tree_.handle.tag(), node.low()) == visit::here && !node.lock().locked();
         };
         return same(left_, locks_[1].node) && same(right_, locks_[2].node) && left_.link() == locks_[2].node &&
-               !parent_.lock().locked() && left_.count() + right_.count() <= most;
+               !parent_.lock().locked() && worthwhile(left_.count(), right_.count());
     }
 
     [[nodiscard]] task<result<bool>> merge() {

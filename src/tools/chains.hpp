@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // chains: from the ids of a trace to the 128-bit chain hashes that an engine would look up.
 //
-// A trace block of T tokens becomes T / B chained blocks of B tokens: H = child_hash(parent, {id, number in the block}).
-// A trace holds no tokens, so the id stands for them: equal ids give equal hashes as far as both prompts reach into the
-// block. Of the last block only as many parts exist as input_length says.
+// A trace block of T tokens becomes T / B chained blocks of B tokens: H = child_hash(parent, {id, number in
+// the block}). A trace holds no tokens, so the id stands for them: equal ids give equal hashes as far as both prompts
+// reach into the block. Of the last block only as many parts exist as input_length says.
 // Thread safety: const members from any thread.
 #pragma once
 

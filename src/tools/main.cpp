@@ -63,7 +63,8 @@ private:
 
 catena::result<loaded_trace, exit_code> get_trace(settings const& s) {
     if (s.trace.empty()) {
-        auto made = synthetic_trace({.seed = s.seed, .requests = std::min(s.requests, s.limit.value_or(s.requests))});
+        auto made = synthetic_trace({.seed = s.seed, .requests = s.requests});
+        if (s.limit && *s.limit < made.requests.size()) made.requests.resize(static_cast<std::size_t>(*s.limit));
         return loaded_trace{.requests = std::move(made), .skipped = 0, .examples = {}};
     }
     trace_options options{.block_tokens = s.trace_block_tokens};

@@ -52,7 +52,7 @@ missing, empty or unusable.
 
 std::string joined(std::vector<std::string_view> const& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
-CLI::Validator one_of(std::vector<std::string_view> words, std::string const& what) {
+CLI::Validator one_of(std::vector<std::string_view> const& words, std::string const& what) {
     return CLI::Validator(
         [words, what](std::string const& text) {
             for (auto const word : words)

@@ -152,6 +152,7 @@ replay_result replay(client const& pool, trace const& trace, chain_maker const& 
     auto const start = clock::now();
     {
         std::vector<std::jthread> running;
+        running.reserve(threads);
         for (auto& each : engines)
             running.emplace_back([&each, &mutex, &finished, &working] {
                 each.run();

@@ -66,8 +66,8 @@ struct replay_result {
 [[nodiscard]] replay_result replay(client const& pool, trace const& trace, chain_maker const& chains,
                                    replay_options const& options = {});
 
-/// Matches the chain of every request that was done once more: each must be listed whole, at the right places. Says what
-/// is wrong, or nothing. Only on a pool from which nobody takes blocks away.
+/// Matches the chain of every request that was done once more: each must be listed whole, at the right places. Says
+/// what is wrong, or nothing. Only on a pool from which nobody takes blocks away.
 [[nodiscard]] std::vector<std::string> find_lost_blocks(client const& pool, trace const& trace,
                                                         chain_maker const& chains, replay_result const& done);
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <utility>
-
 #include <nlohmann/json.hpp>
 
 #include "tools/report.hpp"
@@ -22,15 +20,6 @@ json of(call_summary const& s) {
 }
 
 } // namespace
-
-call_summary summarize_calls(call_samples samples) {
-    return {.calls = samples.calls(),
-            .round_trips = summarize(std::move(samples.round_trips)),
-            .verbs = summarize(std::move(samples.verbs)),
-            .bytes_read = summarize(std::move(samples.bytes_read)),
-            .bytes_written = summarize(std::move(samples.bytes_written)),
-            .latency_us = summarize(std::move(samples.latency_us))};
-}
 
 nlohmann::ordered_json to_json(run_report const& report) {
     auto const& run = report.run;

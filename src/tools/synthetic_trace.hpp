@@ -29,8 +29,8 @@ struct synthetic_parameters {
     double first_turn_median = 5'300;
     double first_turn_sigma = 1.24;
 
-    // Turns in a session; measured: 31 % have a second one, mean 1.63, longest 43. The probabilities are a little higher
-    // than that, because the end of the trace cuts sessions off.
+    // Turns in a session; measured: 31 % have a second one, mean 1.63, longest 43. The probabilities are a little
+    // higher than that, because the end of the trace cuts sessions off.
     double second_turn = 0.34; ///< probability that there is one
     double next_turn = 0.54;   ///< the same from the second turn on
 
@@ -52,8 +52,8 @@ struct synthetic_parameters {
 };
 
 /// The defaults, seeds 1 to 4: 23 to 24 blocks a request, median 13, p99 165 to 188 (measured: 24, 14, 167); hit ratio
-/// 0.358 to 0.374 (0.366); 29 to 31 % of the requests hit over one half (29.3 %); 63 to 65 % hit the system prompt alone
-/// (61 %). Shorter traces keep the shape, as pauses are a share of the trace; below 2,000 requests chance shows.
+/// 0.358 to 0.374 (0.366); 29 to 31 % of the requests hit over one half (29.3 %); 63 to 65 % hit the system prompt
+/// alone (61 %). Shorter traces keep the shape, as pauses are a share of the trace; below 2,000 requests chance shows.
 [[nodiscard]] trace synthetic_trace(synthetic_parameters const& parameters);
 
 } // namespace catena::tools

@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <set>
 #include <sstream>
 #include <string>
@@ -17,7 +18,7 @@ namespace {
 run_report example() {
     call_samples calls;
     for (unsigned i = 1; i <= 100; ++i)
-        calls.add({.round_trips = 1, .reads = i, .bytes_read = 1024 * i, .bytes_written = i}, 0.5 * i);
+        calls.add({.round_trips = 1, .reads = i, .bytes_read = std::uint64_t{1024} * i, .bytes_written = i}, 0.5 * i);
     run_report r;
     r.run = {.index = "sherman",
              .strategy = "batched",

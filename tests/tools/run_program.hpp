@@ -30,7 +30,7 @@ public:
     [[nodiscard]] std::string operator/(std::string const& name) const { return (path_ / name).string(); }
 
     [[nodiscard]] std::string file(std::string const& name, std::string const& text) const {
-        auto const path = *this / name;
+        auto path = *this / name;
         std::ofstream(path, std::ios::binary) << text;
         return path;
     }

@@ -118,6 +118,7 @@ TEST_CASE("a trace without one valid request is a problem that says so", "[tools
 TEST_CASE("the tokens of a block are deduced from the trace", "[tools]") {
     auto const with = [](std::vector<std::pair<std::uint32_t, std::uint32_t>> const& tokens_and_ids) {
         std::vector<request> requests;
+        requests.reserve(tokens_and_ids.size());
         for (auto const& [tokens, ids] : tokens_and_ids) requests.push_back({.id_count = ids, .input_length = tokens});
         return deduce_block_tokens(requests);
     };

@@ -53,8 +53,8 @@ TEST_CASE("numbers are grouped by thousands", "[tools]") {
 TEST_CASE("sizes for people have three digits", "[tools]") {
     CHECK(human_size(0) == "0 B");
     CHECK(human_size(9'876) == "9,876 B");
-    CHECK(human_size(10 * 1024) == "10.0 KiB");
-    CHECK(human_size(1023 * 1024) == "1.00 MiB");
+    CHECK(human_size(10'240) == "10.0 KiB");
+    CHECK(human_size(1'047'552) == "1.00 MiB");
     CHECK(human_size(std::uint64_t{1} << 30U) == "1.00 GiB");
     CHECK(human_size(std::uint64_t{123} << 40U) == "123 TiB");
 }

@@ -119,7 +119,7 @@ private:
     [[nodiscard]] task<result<void>> round() {
         auto const done = co_await attempt();
         if (!done) {
-            (void)co_await give_up(); // the first error is the one that counts
+            (void)co_await give_up(done.error()); // the first error is the one that counts
             co_return done.error();
         }
         compact();
@@ -147,8 +147,9 @@ private:
         co_return co_await publish();
     }
 
-    /// Something could not be had: no lock is left behind, and nobody behind us waits for it any longer.
-    [[nodiscard]] task<result<void>> give_up() {
+    /// Something could not be had: no lock is left behind. Who waits behind us for what does not come (another client's
+    /// lock, a memory node) need not wait again; full memory is no matter of theirs.
+    [[nodiscard]] task<result<void>> give_up(error why) {
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at == stage::editing || g.at == stage::locked) forget_outcomes(g); // edited, never published
@@ -157,8 +158,13 @@ private:
             ops_[n++] = op::write(g.node.at(), g.image, word_bytes);
         }
         auto const released = n == 0 ? result<void>{} : co_await s_.submit(ops_.first(n));
-        for (auto& g : groups_)
-            if (g.holds_local) tree_.locks.release_and_refuse(g);
+        for (auto& g : groups_) {
+            if (!g.holds_local) continue;
+            if (why.code == errc::out_of_memory)
+                release(g, false);
+            else
+                tree_.locks.release_and_refuse(g);
+        }
         groups_ = {};
         co_return released;
     }
@@ -230,13 +236,14 @@ private:
             g.before = node.lock();
             auto const free_before = node.free_slots();
             bool no_room = false;
+            // The seal is checked once; then each key only asks for the fences.
+            auto const state = inspect(node, g.node, tree_.handle.tag(), node.low());
             for (auto i = g.first; i < g.last; ++i) {
                 auto& p = probes_[order_[i]];
-                auto const seen = inspect(node, g.node, tree_.handle.tag(), p.key);
-                if (!follow(tree_, p, seen, node)) break; // torn: the whole node is read again
+                auto const seen = state == visit::here ? cover(node, p.key) : state;
+                (void)follow(tree_, p, seen, node);
                 if (seen == visit::right) suspect(g);
-                if (seen != visit::here) continue;
-                if (g.before.locked() && !g.handed) break; // another client's
+                if (seen != visit::here || (g.before.locked() && !g.handed)) continue; // next round; or another client's
                 if (!edit(node, free_before, g.changes, mutations_[order_[i]])) no_room = true;
             }
             if (no_room && !g.changes.any()) {
@@ -271,7 +278,7 @@ private:
         // The first mutation that found no room is the one that arrives.
         auto arriving = g.first;
         while (mutations_[order_[arriving]].outcome != mutation_outcome::pending ||
-               inspect_key(left, order_[arriving]) != visit::here)
+               cover(left, probes_[order_[arriving]].key) != visit::here)
             ++arriving;
         g.separator = split(left, right, g.right.ref, g.right.memory.lives, probes_[order_[arriving]].key);
         g.changes.fences = g.changes.occupancy = true;
@@ -287,10 +294,6 @@ private:
         }
         right.seal(s_.pool().self.tag(), false);
         co_return result<void>{};
-    }
-
-    [[nodiscard]] visit inspect_key(view const& node, std::uint32_t i) const noexcept {
-        return node.below(probes_[i].key) || node.above(probes_[i].key) ? visit::right : visit::here;
     }
 
     [[nodiscard]] task<result<void>> lock_remotely() {
@@ -314,14 +317,13 @@ private:
         if (n > 0) {
             if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         }
+        for (auto& g : groups_)
+            if (g.at == stage::editing && (g.handed || g.lock_op->swapped())) g.at = stage::locked;
         for (auto& g : groups_) {
             if (g.at != stage::editing) continue;
-            if (g.handed || g.lock_op->swapped()) {
-                g.at = stage::locked;
-                continue;
-            }
             // The node changed since it was read: nothing of this group happened.
             ++s_.stats().retries;
+            g.at = stage::skipped;
             forget_outcomes(g);
             if (auto const r = co_await drop_right(g); !r) co_return r.error();
             release(g, false);

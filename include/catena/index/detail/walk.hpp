@@ -117,8 +117,8 @@ template <typename View, typename Session>
     }
 }
 
-template <typename Layout, typename Session, typename Tree, typename Visit>
-[[nodiscard]] task<result<node_ref>> walk_level(Session& s, Tree& tree, node_ref first, Visit visit_node) {
+template <typename Layout, typename Session, typename Visit>
+[[nodiscard]] task<result<node_ref>> walk_level(Session& s, node_ref first, Visit visit_node) {
     scratch_lease const memory(s.scratches());
     node_view<Layout> const node(memory->image(Layout::bytes));
     auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Layout::bytes;
@@ -131,7 +131,6 @@ template <typename Layout, typename Session, typename Tree, typename Visit>
         last = ref;
         if (!node.sealed()) break; // its link cannot be trusted
     }
-    (void)tree;
     co_return last;
 }
 
@@ -148,7 +147,7 @@ template <typename Leaf, typename Session, typename Tree>
     auto first = *root;
     checks.begin_level({});
     for (auto level = root->level(); level > 0; --level) {
-        auto const last = co_await walk_level<typename Tree::inner>(s, tree, first, check);
+        auto const last = co_await walk_level<typename Tree::inner>(s, first, check);
         if (!last) co_return last.error();
         checks.end_level(*last);
         auto children = checks.take_children();
@@ -156,7 +155,7 @@ template <typename Leaf, typename Session, typename Tree>
         first = children.front().ref;
         checks.begin_level(std::move(children));
     }
-    auto const last = co_await walk_level<Leaf>(s, tree, first, check);
+    auto const last = co_await walk_level<Leaf>(s, first, check);
     if (!last) co_return last.error();
     checks.end_level(*last);
     report.remote_bytes = report.nodes * Tree::options::node_bytes;

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include <catena/core/bytes.hpp>
+#include <catena/core/config.hpp>
 #include <catena/fabric/op.hpp>
 #include <catena/fabric/stats.hpp>
 
@@ -32,6 +33,8 @@ inline void store(std::byte* at, word value) noexcept {
 }
 
 inline void copy_out(std::byte* to, std::byte const* remote, std::size_t bytes) noexcept {
+    // All lines of a node at once: its misses then overlap, where the loop below would take them one by one.
+    for (std::size_t at = 0; at < bytes && at < 1024; at += cache_line) __builtin_prefetch(remote + at);
     auto const one = [&] {
         *to++ = std::atomic_ref<std::byte>(*const_cast<std::byte*>(remote++)).load(std::memory_order_relaxed);
         --bytes;

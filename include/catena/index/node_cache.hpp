@@ -171,6 +171,8 @@ private:
     }
 
     [[nodiscard]] static route read(frame& f, node_ref node, key_type const& key) noexcept {
+        // The lines that a bisection may touch come in together instead of one after the other.
+        for (std::size_t at = 0; at < at_children; at += cache_line / word_bytes) __builtin_prefetch(&f.words[at]);
         auto const before = f.sequence.load(std::memory_order_acquire);
         if (before % 2 != 0 || get(f, at_node) != node.bits()) return {};
         auto const r = search(f, key);

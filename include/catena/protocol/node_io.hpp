@@ -55,7 +55,9 @@ template <typename View>
     // Another life of the block need not have the shape of this tree, nor a seal in the same place.
     bool const same_life = (meta.incarnation & node_ref::incarnation_mask) == ref.incarnation() &&
                            meta.level == ref.level() && meta.index_tag == index_tag;
-    if (!node.sealed()) return same_life ? visit::torn : visit::stale;
+    // A dead node without its seal is on a free list (pool/node_allocator.hpp writes into its end), or is just dying: it
+    // will not become whole again, the way leads over the root.
+    if (!node.sealed()) return same_life && !meta.dead ? visit::torn : visit::stale;
     if (!same_life) return visit::stale;
     return meta.dead ? visit::dead : cover(node, key);
 }

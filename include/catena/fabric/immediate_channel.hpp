@@ -47,14 +47,17 @@ public:
             touched |= std::uint64_t{1} << o.target.node();
         }
         bool wrote = false;
-        for (op& o : ops) {
+        for (std::size_t i = 0; i < ops.size(); ++i) {
+            op& o = ops[i];
+            // What a NIC does too: the next operation's memory comes in while this one is served.
+            if (i + 1 < ops.size()) word_memory::prefetch(at(ops[i + 1]), ops[i + 1].length);
             if (wrote && o.kind == op_kind::read) {
                 word_memory::order_all();
                 wrote = false;
             } else {
                 word_memory::order();
             }
-            word_memory::execute(o, base_ + o.target.node() * stride_ + o.target.offset(), stats_);
+            word_memory::execute(o, at(o), stats_);
             wrote |= o.kind == op_kind::write;
         }
         word_memory::order();
@@ -80,6 +83,9 @@ public:
     [[nodiscard]] fabric_stats& stats() noexcept { return stats_; }
 
 private:
+    [[nodiscard]] std::byte* at(op const& o) const noexcept {
+        return base_ + o.target.node() * stride_ + o.target.offset();
+    }
     [[nodiscard]] bool valid(op const& o) const noexcept {
         if (o.target.node() >= nodes_) return false;
         if (o.length > node_bytes_ || o.target.offset() > node_bytes_ - o.length) return false;

@@ -32,9 +32,13 @@ inline void store(std::byte* at, word value) noexcept {
     return reinterpret_cast<std::uintptr_t>(at) % word_bytes == 0;
 }
 
-inline void copy_out(std::byte* to, std::byte const* remote, std::size_t bytes) noexcept {
-    // All lines of a node at once: its misses then overlap, where the loop below would take them one by one.
+/// Asks for all lines of a node at once: their misses then overlap, where a copy would take them one by one.
+inline void prefetch(std::byte const* remote, std::size_t bytes) noexcept {
     for (std::size_t at = 0; at < bytes && at < 1024; at += cache_line) __builtin_prefetch(remote + at);
+}
+
+inline void copy_out(std::byte* to, std::byte const* remote, std::size_t bytes) noexcept {
+    prefetch(remote, bytes);
     auto const one = [&] {
         *to++ = std::atomic_ref<std::byte>(*const_cast<std::byte*>(remote++)).load(std::memory_order_relaxed);
         --bytes;

@@ -63,6 +63,7 @@ public:
         word_memory::order();
         if (wrote) word_memory::order_all();
         ++stats_.round_trips;
+        idle_polls_ = 0;
         stats_.doorbells += static_cast<std::uint64_t>(__builtin_popcountll(touched));
         return completed(result<void>{});
     }
@@ -75,7 +76,14 @@ public:
         return completed(result<void>{});
     }
 
-    void poll() const noexcept { std::this_thread::yield(); }
+    /// Only called while everything waits for another thread: gives the processor away, soon for longer, since that
+    /// thread may need it.
+    void poll() noexcept {
+        if (++idle_polls_ < 64)
+            std::this_thread::yield();
+        else
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
 
     [[nodiscard]] std::chrono::nanoseconds now() const noexcept {
         return std::chrono::steady_clock::now().time_since_epoch();
@@ -97,6 +105,7 @@ private:
     std::uint64_t node_bytes_;
     std::uint64_t stride_;
     std::uint16_t nodes_;
+    unsigned idle_polls_ = 0;
     fabric_stats stats_;
 };
 

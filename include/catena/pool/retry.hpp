@@ -12,8 +12,8 @@
 namespace catena {
 
 /// The first tries follow at once (the other side needs one or two round trips), later ones after pauses that double
-/// up to 1 ms; after pool_state::patience in all the operation ends with errc::contended. The clock is only read once
-/// there is something to wait for.
+/// up to 1 ms; after pauses of pool_state::patience in all the operation ends with errc::contended. Pauses are counted,
+/// not the clock: a machine that stood still for seconds is no reason to give up.
 class retry {
 public:
     template <typename Session>
@@ -22,11 +22,10 @@ public:
         ++s.stats().retries;
         ++attempts_;
         if (attempts_ <= eager) co_return result<void>{};
-        auto const now = s.channel().now();
-        if (attempts_ == eager + 1) give_up_ = now + s.pool().patience;
-        if (now >= give_up_) co_return make_error(errc::contended);
-        std::chrono::nanoseconds const pause = 1us * (1U << std::min(attempts_ - eager, 10U));
-        co_return co_await s.channel().pause(std::min(pause, std::chrono::nanoseconds(1ms)));
+        if (paused_ >= s.pool().patience) co_return make_error(errc::contended);
+        auto const pause = std::min<std::chrono::nanoseconds>(1us * (1U << std::min(attempts_ - eager, 10U)), 1ms);
+        paused_ += pause;
+        co_return co_await s.channel().pause(pause);
     }
 
     [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }
@@ -34,7 +33,7 @@ public:
 private:
     static constexpr unsigned eager = 4;
     unsigned attempts_ = 0;
-    std::chrono::nanoseconds give_up_{};
+    std::chrono::nanoseconds paused_{};
 };
 
 } // namespace catena

@@ -126,9 +126,10 @@ private:
     }
 
     [[nodiscard]] static result<void, setup_error> check(std::string_view pool_name, shm_options const& options) {
-        if (pool_name.empty() || pool_name.size() > 200 || pool_name.find('/') != std::string_view::npos)
-            return setup_error(errc::invalid_argument,
-                               "a shm pool name has 1 to 200 characters and no '/': '" + std::string(pool_name) + "'");
+        bool const foreign = pool_name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos;
+        if (pool_name.empty() || pool_name.size() > 200 || foreign)
+            return setup_error(errc::invalid_argument, "a shm pool name has 1 to 200 characters, no '/' and no zero: '" +
+                                                           std::string(pool_name) + "'");
         if (options.nodes > max_memory_nodes)
             return setup_error(errc::invalid_argument, "nodes must be 1 to 64, not " + std::to_string(options.nodes));
         if (options.node_bytes > remote_ptr::max_offset)
@@ -201,6 +202,9 @@ private:
         if (magic == 0) return leave_with(stale_or_again);
         std::string const where = "shared memory segment /dev/shm" + path + ": ";
         if (magic != segment_magic) return failed(fd, errc::bad_format, where + "it is not a catena segment");
+        if (h.nodes == 0 || h.nodes > max_memory_nodes || h.node_bytes > remote_ptr::max_offset ||
+            h.stride != round_up(h.node_bytes, page))
+            return failed(fd, errc::bad_format, where + "its header is damaged");
         if (static_cast<std::uint64_t>(s.st_size) != segment_bytes(h.stride, h.nodes))
             return failed(fd, errc::bad_format, where + "its length is " + std::to_string(s.st_size) + " bytes, expected " +
                                                     std::to_string(segment_bytes(h.stride, h.nodes)));

@@ -22,29 +22,22 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <span>
-#include <type_traits>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/descent.hpp>
-#include <catena/index/detail/node_edit.hpp>
+#include <catena/index/detail/write_round.hpp>
 #include <catena/index/mutation.hpp>
-#include <catena/protocol/node_io.hpp>
 
 namespace catena::detail {
 
-template <typename Session, typename Tree>
-[[nodiscard]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
-                                           node_ref right);
 template <typename Layout, typename Session, typename Tree>
 [[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                  typename Tree::key_type key);
 
 template <typename Layout>
-inline constexpr std::size_t nearly_empty = Layout::capacity / 16;
+inline constexpr std::size_t nearly_empty = std::max<std::size_t>(1, Layout::capacity / 16);
 
 /// Is it time to look for a neighbour to merge with? Not at every erase: looking costs two round trips.
 template <typename Layout, typename Options>
@@ -56,9 +49,9 @@ template <typename Layout, typename Session, typename Tree>
 class batch_writer {
 public:
     using key_type = typename Layout::key_type;
-    using mutation_type = mutation<key_type, typename Layout::payload_type>;
+    using round_type = write_round<Layout, Session, Tree>;
+    using mutation_type = typename round_type::mutation_type;
     using inner = typename Tree::inner;
-    using view = node_view<Layout>;
 
     batch_writer(Session& s, Tree& tree, std::uint32_t level, std::span<mutation_type> mutations)
         : s_(s), tree_(tree), level_(level), mutations_(mutations), memory_(s.scratches()),
@@ -78,8 +71,13 @@ public:
         while (!pending_.empty()) {
             auto const before = pending_.size();
             memory_->reset_to(place);
-            auto const done = co_await round();
-            if (!done) co_return done.error();
+            round_type round(s_, tree_, level_, mutations_, probes_, pending_, *memory_);
+            if (auto const r = co_await round.run(); !r) co_return r.error();
+            compact();
+            // The mutations are in the tree now. A separator that cannot be linked is found over its left neighbour
+            // until a later writer links it; a merge that cannot be done is done later.
+            if (auto const r = co_await link_splits(round); !r && !is_passing(r.error())) co_return r.error();
+            if (auto const r = co_await merge_underfull_nodes(round); !r && !is_passing(r.error())) co_return r.error();
             if (pending_.size() < before) {
                 again = {};
             } else if (auto const r = co_await again.wait(s_); !r) {
@@ -90,324 +88,8 @@ public:
     }
 
 private:
-    enum class stage : std::uint8_t {
-        skipped,  ///< not this round
-        reading,  ///< local lock held
-        editing,  ///< image valid, changes to publish
-        locked,   ///< remote lock held
-    };
-
-    struct group : lock_request {
-        std::uint32_t first = 0; ///< its mutations: order_[first, last)
-        std::uint32_t last = 0;
-        stage at = stage::skipped;
-        bool holds_local = false;
-        bool splits = false;
-        node_changes changes;
-        lock_word before;  ///< as read; what a lock that is given up goes back to
-        new_node right;    ///< of a split
-        word* right_image = nullptr;
-        key_type separator{}; ///< of a split, or of a sibling that lacks one
-        node_ref unlinked;    ///< such a sibling
-        op* lock_op = nullptr;
-        bool handing = false; ///< the lock goes to the next local waiter
-    };
-    static constexpr bool internal = std::is_same_v<typename Layout::payload_type, node_ref>;
-
-    [[nodiscard]] view image_of(group const& g) const noexcept { return view(g.image); }
-
-    [[nodiscard]] task<result<void>> round() {
-        auto const done = co_await attempt();
-        if (!done) {
-            (void)co_await give_up(done.error()); // the first error is the one that counts
-            co_return done.error();
-        }
-        compact();
-        // The mutations are in the tree now. A separator that cannot be linked is found over its left neighbour until a
-        // later writer links it; a merge that cannot be done is done later.
-        if (auto const r = co_await link_splits(); !r && !is_passing(r.error())) co_return r.error();
-        if (auto const r = co_await merge_marked(); !r && !is_passing(r.error())) co_return r.error();
-        co_return result<void>{};
-    }
-
     [[nodiscard]] static bool is_passing(error e) noexcept {
         return e.code == errc::out_of_memory || e.code == errc::contended;
-    }
-
-    [[nodiscard]] task<result<void>> attempt() {
-        groups_ = {};
-        auto const found = co_await route();
-        if (!found) co_return found.error();
-        if (!*found) co_return result<void>{}; // the root grew, or is about to: next round
-        group_by_node();
-        if (auto const r = co_await lock_locally(); !r) co_return r.error();
-        if (auto const r = co_await read(); !r) co_return r.error();
-        if (auto const r = co_await edit_all(); !r) co_return r.error();
-        if (auto const r = co_await lock_remotely(); !r) co_return r.error();
-        co_return co_await publish();
-    }
-
-    /// Something could not be had: no lock is left behind. Who waits behind us for what does not come (another client's
-    /// lock, a memory node) need not wait again; full memory is no matter of theirs.
-    [[nodiscard]] task<result<void>> give_up(error why) {
-        std::size_t n = 0;
-        for (auto& g : groups_) {
-            if (g.at == stage::editing || g.at == stage::locked) forget_outcomes(g); // edited, never published
-            if (!g.handed && g.at != stage::locked) continue;
-            image_of(g).set_lock(g.before.released());
-            ops_[n++] = op::write(g.node.at(), g.image, word_bytes);
-        }
-        auto const released = n == 0 ? result<void>{} : co_await s_.submit(ops_.first(n));
-        for (auto& g : groups_) {
-            if (!g.holds_local) continue;
-            if (why.code == errc::out_of_memory)
-                release(g, false);
-            else
-                tree_.locks.release_and_refuse(g);
-        }
-        groups_ = {};
-        co_return released;
-    }
-
-    /// Probes of pending mutations to their nodes. False: there is no such level yet.
-    [[nodiscard]] task<result<bool>> route() {
-        auto const wanted = memory_->template take<probe<key_type>>(pending_.size());
-        for (std::size_t i = 0; i < pending_.size(); ++i) wanted[i] = probes_[pending_[i]];
-        auto const found = co_await descend(s_, tree_, wanted, level_);
-        if (!found) co_return found.error();
-        if (!*found) { // only a link can ask for a level above the root
-            auto& m = mutations_[pending_.front()];
-            if constexpr (internal) {
-                auto const grown = co_await grow_root(s_, tree_, level_, m.key, m.value);
-                if (!grown) co_return grown.error();
-                if (*grown) m.outcome = mutation_outcome::inserted;
-            }
-            co_return false;
-        }
-        for (std::size_t i = 0; i < pending_.size(); ++i) probes_[pending_[i]] = wanted[i];
-        co_return true;
-    }
-
-    void group_by_node() {
-        order_ = memory_->template take<std::uint32_t>(pending_.size());
-        std::copy(pending_.begin(), pending_.end(), order_.begin());
-        std::sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) {
-            return probes_[a].at != probes_[b].at ? probes_[a].at < probes_[b].at : a < b;
-        });
-        std::size_t n = 0;
-        for (std::size_t i = 0; i < order_.size(); ++i) n += i == 0 || probes_[order_[i]].at != probes_[order_[i - 1]].at;
-        n = std::min(n, Tree::options::batch_nodes);
-        groups_ = memory_->template take<group>(n);
-        std::uint32_t i = 0;
-        for (auto& g : groups_) {
-            g.first = i;
-            g.node = probes_[order_[i]].at;
-            while (i < order_.size() && probes_[order_[i]].at == g.node) ++i;
-            g.last = i;
-            g.image = memory_->image(Layout::bytes);
-        }
-        ops_ = memory_->template take<op>(2 * n);
-    }
-
-    [[nodiscard]] task<result<void>> lock_locally() {
-        auto& first = groups_.front();
-        co_await tree_.locks.acquire(s_, first);
-        if (first.refused) co_return make_error(errc::contended);
-        for (auto& g : groups_) {
-            g.holds_local = &g == &first || tree_.locks.try_acquire(g);
-            if (g.holds_local) g.at = stage::reading;
-        }
-        co_return result<void>{};
-    }
-
-    [[nodiscard]] task<result<void>> read() {
-        std::size_t n = 0;
-        for (auto& g : groups_)
-            if (g.at == stage::reading && !g.handed) ops_[n++] = op::read(g.node.at(), g.image, Layout::bytes);
-        if (groups_.front().handed) groups_.front().before = image_of(groups_.front()).lock();
-        if (n == 0) co_return result<void>{};
-        co_return co_await s_.submit(ops_.first(n));
-    }
-
-    [[nodiscard]] task<result<void>> edit_all() {
-        for (auto& g : groups_) {
-            if (g.at != stage::reading) continue;
-            auto const node = image_of(g);
-            g.before = node.lock();
-            auto const free_before = node.free_slots();
-            bool no_room = false;
-            // The seal is checked once; then each key only asks for the fences.
-            auto const state = inspect(node, g.node, tree_.handle.tag(), node.low());
-            for (auto i = g.first; i < g.last; ++i) {
-                auto& p = probes_[order_[i]];
-                auto const seen = state == visit::here ? cover(node, p.key) : state;
-                (void)follow(tree_, p, seen, node);
-                if (seen == visit::right) suspect(g);
-                if (seen != visit::here || (g.before.locked() && !g.handed)) continue; // next round; or another client's
-                if (!edit(node, free_before, g.changes, mutations_[order_[i]])) no_room = true;
-            }
-            if (no_room && !g.changes.any()) {
-                if (auto const r = co_await prepare_split(g, free_before); !r) co_return r.error();
-            }
-            if (g.changes.any() || g.handed)
-                g.at = stage::editing;
-            else
-                release(g, false);
-        }
-        co_return result<void>{};
-    }
-
-    /// A writer got to the right sibling over `g`. The second time in a row it is linked, in case its splitter died.
-    void suspect(group& g) noexcept {
-        auto const node = image_of(g);
-        if (tree_.unlinked.exchange(node.link().bits(), std::memory_order_relaxed) != node.link().bits()) return;
-        g.unlinked = node.link();
-        g.separator = node.high();
-    }
-
-    /// Splits a full node in memory and lets the waiting mutations into the halves.
-    [[nodiscard]] task<result<void>> prepare_split(group& g, word free_before) {
-        auto const made = co_await allocate_node(s_, tree_, level_);
-        if (!made) co_return made.error();
-        g.right = *made;
-        g.right_image = memory_->image(Layout::bytes);
-        g.splits = true;
-        g.unlinked = g.right.ref;
-        auto const left = image_of(g);
-        view const right(g.right_image);
-        // The first mutation that found no room is the one that arrives.
-        auto arriving = g.first;
-        while (mutations_[order_[arriving]].outcome != mutation_outcome::pending ||
-               cover(left, probes_[order_[arriving]].key) != visit::here)
-            ++arriving;
-        g.separator = split(left, right, g.right.ref, g.right.memory.lives, probes_[order_[arriving]].key);
-        g.changes.fences = g.changes.occupancy = true;
-        node_changes all_new; // the right half is written as a whole
-        for (auto i = g.first; i < g.last; ++i) {
-            auto& m = mutations_[order_[i]];
-            if (m.outcome != mutation_outcome::pending) continue;
-            if (left.above(m.key)) {
-                if (!right.above(m.key)) (void)edit(right, Layout::all_slots, all_new, m);
-            } else if (!left.below(m.key)) {
-                (void)edit(left, free_before, g.changes, m);
-            }
-        }
-        right.seal(s_.pool().self.tag(), false);
-        co_return result<void>{};
-    }
-
-    [[nodiscard]] task<result<void>> lock_remotely() {
-        std::size_t n = 0;
-        auto const me = s_.pool().self.tag();
-        auto const ops = memory_->template take<op>(2 * groups_.size() + (internal ? order_.size() : 0));
-        if constexpr (internal) child_meta_ = memory_->template take<word>(mutations_.size());
-        for (auto& g : groups_) {
-            if (g.at != stage::editing) continue;
-            if (g.splits) ops[n++] = op::write(g.right.ref.at(), g.right_image, Layout::bytes);
-            if (!g.handed) {
-                g.lock_op = &ops[n];
-                ops[n++] = op::cas(g.node.at(), g.before.bits(), g.before.held_by(me).bits());
-            }
-            if constexpr (internal) {
-                for_each_answered(g, [&](std::uint32_t i) {
-                    ops[n++] = op::read(mutations_[i].value.at() + meta_word * word_bytes, &child_meta_[i], word_bytes);
-                });
-            }
-        }
-        if (n > 0) {
-            if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
-        }
-        for (auto& g : groups_)
-            if (g.at == stage::editing && (g.handed || g.lock_op->swapped())) g.at = stage::locked;
-        for (auto& g : groups_) {
-            if (g.at != stage::editing) continue;
-            // The node changed since it was read: nothing of this group happened.
-            ++s_.stats().retries;
-            g.at = stage::skipped;
-            forget_outcomes(g);
-            if (auto const r = co_await drop_right(g); !r) co_return r.error();
-            release(g, false);
-        }
-        co_return result<void>{};
-    }
-
-    /// Calls visit(i) for the mutations of a group that its image holds already.
-    template <typename Visit>
-    void for_each_answered(group const& g, Visit visit_one) const {
-        for (auto const i : order_.subspan(g.first, g.last - g.first))
-            if (mutations_[i].outcome != mutation_outcome::pending) visit_one(i);
-    }
-
-    /// Internal nodes, under the lock: did a child die before its separator came? Then its link is settled (there is
-    /// nothing to link any more) and the others of the group are tried again.
-    [[nodiscard]] bool lost_a_child(group& g) noexcept {
-        bool lost = false;
-        if constexpr (internal) {
-            for_each_answered(g, [&](std::uint32_t i) {
-                auto const meta = node_meta::from_word(child_meta_[i]);
-                auto const child = mutations_[i].value;
-                bool const alive = !meta.dead && meta.level == child.level() &&
-                                   (meta.incarnation & node_ref::incarnation_mask) == child.incarnation();
-                if (alive) return;
-                mutations_[i].outcome = mutation_outcome::absent;
-                lost = true;
-            });
-            for (auto i = g.first; lost && i < g.last; ++i) {
-                auto& outcome = mutations_[order_[i]].outcome;
-                if (outcome != mutation_outcome::absent) outcome = mutation_outcome::pending;
-            }
-        }
-        return lost;
-    }
-
-    [[nodiscard]] task<result<void>> publish() {
-        std::size_t room = 0;
-        for (auto& g : groups_)
-            if (g.at == stage::locked)
-                room += static_cast<std::size_t>(std::popcount(g.changes.slots | g.changes.payloads)) + 2;
-        if (room == 0) co_return result<void>{};
-        auto const ops = memory_->template take<op>(room);
-        std::size_t n = 0;
-        for (auto& g : groups_) {
-            if (g.at != stage::locked) continue;
-            auto const node = image_of(g);
-            if (lost_a_child(g)) {
-                node.set_lock(g.before.released());
-                ops[n++] = op::write(g.node.at(), node.image(), word_bytes);
-                g.at = stage::reading;
-                if (auto const r = co_await drop_right(g); !r) co_return r.error();
-                continue;
-            }
-            g.handing = tree_.locks.may_hand_over(g);
-            node.seal(s_.pool().self.tag(), g.handing);
-            n += plan_publish(node, g.node.at(), g.changes, ops.subspan(n));
-        }
-        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
-        for (auto& g : groups_) {
-            if (g.at == stage::reading) release(g, false);
-            if (g.at != stage::locked) continue;
-            if constexpr (std::is_same_v<Layout, inner>) tree_.cache.put(g.node, image_of(g));
-            release(g, g.handing);
-        }
-        co_return result<void>{};
-    }
-
-    /// A split that does not happen: its right half was never reachable, and its block's next life has another name.
-    [[nodiscard]] task<result<void>> drop_right(group& g) {
-        if (!g.splits) co_return result<void>{};
-        g.splits = false;
-        g.unlinked = {};
-        co_return co_await free_node(s_, tree_, g.right.memory);
-    }
-
-    void release(group& g, bool handed) {
-        if (!g.holds_local) return;
-        g.holds_local = false;
-        tree_.locks.release(g, handed, Layout::bytes);
-    }
-
-    void forget_outcomes(group& g) noexcept {
-        for (auto i = g.first; i < g.last; ++i) mutations_[order_[i]].outcome = mutation_outcome::pending;
     }
 
     void compact() noexcept {
@@ -418,11 +100,11 @@ private:
     }
 
     /// Step 7. All separators of this round in one batch on the level above.
-    [[nodiscard]] task<result<void>> link_splits() {
-        auto const links = memory_->template take<mutation<key_type, node_ref>>(groups_.size());
+    [[nodiscard]] task<result<void>> link_splits(round_type const& round) {
+        auto const links = memory_->template take<mutation<key_type, node_ref>>(round.groups().size());
         std::size_t n = 0;
-        for (auto const& g : groups_)
-            if (g.unlinked && (!g.splits || g.at == stage::locked))
+        for (auto const& g : round.groups())
+            if (g.unlinked && (!g.splits || g.published()))
                 links[n++] = {.key = g.separator, .value = g.unlinked, .kind = mutation_kind::link,
                               .outcome = mutation_outcome::pending};
         if (n == 0) co_return result<void>{};
@@ -431,13 +113,12 @@ private:
     }
 
     /// Nodes that erases left nearly empty are merged with a neighbour.
-    [[nodiscard]] task<result<void>> merge_marked() {
-        for (auto const& g : groups_) {
-            if (g.at != stage::locked || !underfull<Layout, typename Tree::options>(image_of(g).count())) continue;
-            bool erased = false;
-            for (auto i = g.first; i < g.last; ++i) erased |= mutations_[order_[i]].outcome == mutation_outcome::erased;
-            if (!erased) continue;
-            auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, image_of(g).low());
+    [[nodiscard]] task<result<void>> merge_underfull_nodes(round_type const& round) {
+        for (auto const& g : round.groups()) {
+            auto const node = round.image_of(g);
+            if (!g.published() || !underfull<Layout, typename Tree::options>(node.count()) || !round.erased_from(g))
+                continue;
+            auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, node.low());
             if (!merged) co_return merged.error();
         }
         co_return result<void>{};
@@ -450,10 +131,6 @@ private:
     scratch_lease memory_;
     std::span<probe<key_type>> probes_;
     std::span<std::uint32_t> pending_;
-    std::span<std::uint32_t> order_;
-    std::span<group> groups_;
-    std::span<op> ops_;
-    std::span<word> child_meta_; ///< internal nodes: of each linked child, as read under the parent's lock
 };
 
 } // namespace catena::detail

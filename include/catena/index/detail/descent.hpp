@@ -25,7 +25,7 @@ template <typename Key>
 struct probe {
     Key key{};
     node_ref at;     ///< where to look; null = start from the root
-    node_ref parent; ///< the internal node that said so
+    node_ref parent; ///< the internal node that said so: one level up, or a cached left neighbour
 };
 
 /// Moves a probe on after inspect() said what its node is. False: the node must be read again as it is (torn).
@@ -57,7 +57,10 @@ void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t
         auto const r = tree.cache.find(p.at, p.key);
         switch (r.where) {
         case route::to::miss: return;
-        case route::to::right: p.at = r.node; break;
+        case route::to::right: // a copy older than a merge may name a neighbour that died: it is to blame then
+            p.parent = p.at;
+            p.at = r.node;
+            break;
         case route::to::child:
             p.parent = p.at;
             p.at = r.node;
@@ -120,23 +123,26 @@ template <typename Session, typename Tree>
         }
         if (auto const r = co_await s.submit(ops.first(reads)); !r) co_return r.error();
 
-        bool moved = false;
+        bool advanced = false;
         for (std::size_t i = 0, o = 0; i < covered; ++i) {
             auto& p = *waiting[i];
             auto const from = p.at;
             while (ops[o].target != from.at()) ++o;
             node_view<inner> const node(static_cast<word*>(ops[o].local));
             auto const seen = inspect(node, from, tree.handle.tag(), p.key);
-            moved |= follow(tree, p, seen, node);
+            (void)follow(tree, p, seen, node);
             if (seen != visit::here) {
                 ++s.stats().retries;
                 continue;
             }
+            advanced = true;
             if (i == 0 || waiting[i - 1]->parent != from) tree.cache.put(from, node);
             p.parent = from;
             p.at = child_for(node, p.key);
         }
-        if (!moved) {
+        // Sideways counts against the patience, too: between a merge's two writes (or after its merger died there) left
+        // and right send a probe to each other.
+        if (!advanced) {
             if (auto const r = co_await again.wait(s); !r) co_return r.error();
         }
     }

@@ -13,7 +13,8 @@ int main() {
 
     std::vector<std::uint32_t> tokens(100); // a prompt of 100 tokens: 6 full blocks of 16
     std::iota(tokens.begin(), tokens.end(), 0U);
-    auto const chain = catena::hash_chain({.model = "llama-3-8b", .adapter = "", .tenant_salt = "", .block_tokens = 16}, tokens);
+    auto const chain =
+        catena::hash_chain({.model = "llama-3-8b", .adapter = "", .tenant_salt = "", .block_tokens = 16}, tokens);
 
     std::vector<catena::location> where; // an earlier request left its first 4 blocks in segment 7
     for (std::uint64_t block = 0; block < 4; ++block) where.emplace_back(std::uint16_t{7}, block);

@@ -82,7 +82,7 @@ public:
     ///   shm:NAME?size=1GiB&nodes=2    POSIX shared memory: the first process creates it, others join
     ///     size   bytes of each memory node (K, M, G, KiB, MiB, GiB); needed to create, optional to join
     ///     nodes  memory nodes, 1 to 64 (default 1)
-    ///     keep   yes: the segment outlives its last process (default no)
+    ///     keep   yes: the segment outlives its last process (default no: the last one out removes it, contents and all)
     ///     lease  milliseconds until a silent client counts as dead (default 1000)
     /// Errors: invalid_argument (names the part of the URI), bad_format (names the field that differs),
     /// already_exists (a stale segment: says how to remove it), out_of_memory, unsupported, full.
@@ -107,8 +107,9 @@ public:
 
     /// Lists chain[i] at locations[i], root to leaf, for every i whose block is not listed yet: first wins.
     /// locations[i] is replaced by the location in force, so a loser learns where the winner's copy is and frees its own.
-    /// Cost: 3 round trips for each batch of 256 leaves, plus 3 for each leaf that splits.
-    /// Errors: invalid_argument (sizes differ), out_of_memory, contended, ...: a prefix of the chain may be listed then.
+    /// Cost: 3 round trips for each batch of 512 blocks; a batch in which leaves split takes 3 more for their parents,
+    /// and 3 for another round if a leaf had no room for all of its new blocks.
+    /// Errors: invalid_argument (sizes differ), out_of_memory, contended, ...: a part of the chain may be listed then.
     [[nodiscard]] result<publish_result> publish(std::span<block_hash const> chain, std::span<location> locations) const;
 
     /// Takes the blocks chain[keep..] off the list, leaf to root. With `expected` (as long as the chain) only blocks

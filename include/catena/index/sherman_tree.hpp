@@ -162,8 +162,8 @@ public:
         return one(s, key, value, mutation_kind::upsert, mutation_outcome::inserted);
     }
 
-    /// True: the key was there and is gone. 3 round trips, 3 verbs; 1 if it was absent. A leaf that becomes nearly empty
-    /// is merged with a neighbour: 5 more.
+    /// True: the key was there and is gone. 3 round trips, 3 verbs; 1 if it was absent. Where a leaf becomes nearly empty
+    /// a neighbour is looked for, now and then: 2 more, and 3 more if they are merged.
     template <typename Session>
     [[nodiscard]] task<result<bool>> erase(Session& s, Key const& key) {
         return one(s, key, Value{}, mutation_kind::erase, mutation_outcome::erased);

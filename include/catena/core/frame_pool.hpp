@@ -19,7 +19,9 @@ namespace catena {
 class frame_pool {
 public:
     static constexpr std::size_t class_bytes = 128;
-    static constexpr std::size_t classes = 32; // frames of up to 4 KiB; larger ones go to the heap each time
+    // Frames of up to 16 KiB; larger ones go to the heap each time. clang++ lays the frames of awaited tasks into that of
+    // the awaiting one: a write of a tree is then one frame of more than 6 KiB.
+    static constexpr std::size_t classes = 129;
     static constexpr std::size_t max_idle = 256;
 
     [[nodiscard]] static frame_pool& mine() noexcept {

@@ -195,7 +195,8 @@ template <typename Session>
 /// Errors: invalid_argument (empty or too long a name), already_exists, full, and those of make_root; nothing is entered.
 template <typename Session, typename MakeRoot>
 [[nodiscard]] task<result<catalog_handle>> create_index(Session& s, index_spec const& spec, MakeRoot make_root) {
-    if (spec.name_view().empty()) co_return make_error(errc::invalid_argument);
+    bool const terminated = spec.name.back() == 0 && spec.type.back() == 0;
+    if (!terminated || spec.name_view().empty()) co_return make_error(errc::invalid_argument);
     if (auto const r = co_await detail::lock_catalog(s); !r) co_return r.error();
     scratch_lease const memory(s.scratches());
     auto const entries = memory->template take<catalog_entry>(catalog_slots);

@@ -335,7 +335,10 @@ private:
         for (auto& g : groups_) {
             if (g.at == stage::reading) release(g, false);
             if (g.at != stage::locked) continue;
-            if constexpr (std::is_same_v<Layout, inner>) tree_.cache.put(g.node, image_of(g));
+            if constexpr (internal) {
+                tree_.cache.put(g.node, image_of(g));
+                if (g.splits) tree_.cache.put(g.right.ref, view(g.right_image));
+            }
             release(g, g.handing);
         }
         co_return result<void>{};

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client dies at every single operation of what it does, with its last WRITE torn at random. Whoever goes on gets right
+// answers, or errc::contended where a lock died with its owner; never a wrong one, and never none at all (a hang).
+//
+// Recovery of what the dead one held comes later; these tests fix what holds without it.
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/mortal_fabric.hpp>
+#include <support/random.hpp>
+#include <support/world.hpp>
+
+#include <catena/core/hash.hpp>
+#include <catena/index/sherman_tree.hpp>
+
+using namespace catena;
+using namespace catena::test;
+
+namespace {
+
+struct small_nodes : tree_options {
+    static constexpr std::size_t node_bytes = 256;
+};
+using tree_type = sherman_tree<std::uint64_t, std::uint64_t, small_nodes>;
+using victim_client = basic_client<mortal_fabric>;
+using change = mutation<std::uint64_t, std::uint64_t>;
+using history = std::vector<change>;
+using model = std::map<std::uint64_t, std::uint64_t>;
+constexpr std::size_t cache_bytes = 1U << 20U;
+constexpr pool_options impatient{.patience = std::chrono::milliseconds(2)};
+
+/// A little tree, what is in it, and a client that is going to die.
+struct scene {
+    explicit scene(history const& before)
+        : tree(ok(tree_type::create(w.first.s, "t", cache_bytes))), survivor(tree, w.first.s), mortal(w.fabric),
+          victim(victim_client::join(mortal, impatient)), victims_tree(ok(tree_type::open(victim.s, "t", cache_bytes))) {
+        for (auto m : before) survivor.apply(std::span(&m, 1));
+    }
+
+    world w{8U << 20U, 1, impatient};
+    tree_type tree;
+    calls<tree_type, local_session> survivor;
+    mortal_fabric mortal;
+    victim_client victim;
+    tree_type victims_tree;
+};
+
+/// What the survivor did before (the shape of the tree depends on the order), and what the victim does.
+struct deed {
+    history before;
+    history changes;
+    bool in_one_batch = false;
+
+    [[nodiscard]] model content() const {
+        model m;
+        for (auto const& c : before) {
+            if (c.kind == mutation_kind::erase)
+                m.erase(c.key);
+            else
+                m[c.key] = c.value;
+        }
+        return m;
+    }
+};
+
+[[nodiscard]] result<void> act(scene& t, deed const& d) {
+    auto changes = d.changes;
+    if (d.in_one_batch) return sync_wait(t.victim.s, t.victims_tree.apply(t.victim.s, changes));
+    for (auto& m : changes) {
+        auto const r = sync_wait(t.victim.s, t.victims_tree.apply(t.victim.s, std::span(&m, 1)));
+        if (!r) return r;
+    }
+    return {};
+}
+
+template <typename T>
+[[nodiscard]] bool is_contended(result<T> const& r) {
+    if (r) return false;
+    expect(r.error().code == errc::contended, "error " + std::string(name(r.error().code)) + " instead of contended");
+    return true;
+}
+
+/// Survivors' answers after the death. Returns how many calls were contended.
+std::size_t examine(scene& t, deed const& d) {
+    auto& s = t.w.first.s;
+    std::size_t contended = 0;
+    auto const content = d.content();
+    std::map<std::uint64_t, change> changed;
+    for (auto const& m : d.changes) changed[m.key] = m;
+    // A client that knows the tree as it was, and one that never saw it.
+    auto fresh_tree = ok(tree_type::open(s, "t", cache_bytes));
+    for (auto* const tree : {&t.tree, &fresh_tree}) {
+        for (auto const& [k, v] : content) {
+            auto const found = sync_wait(s, tree->find(s, k));
+            if (is_contended(found)) {
+                ++contended;
+                continue;
+            }
+            auto const touched = changed.find(k);
+            bool const as_before = *found == v;
+            bool const as_after = touched != changed.end() && (touched->second.kind == mutation_kind::erase
+                                                                   ? !found->has_value()
+                                                                   : *found == touched->second.value);
+            expect(as_before || as_after, "key " + std::to_string(k) + " has a wrong answer");
+        }
+    }
+    std::vector<entry<std::uint64_t, std::uint64_t>> all(2000);
+    auto const scanned = sync_wait(s, t.tree.scan(s, {.from = 0, .to = {}}, all));
+    if (is_contended(scanned)) {
+        ++contended;
+    } else {
+        auto next = all.begin();
+        for (auto const& [k, v] : content) {
+            if (changed.contains(k)) continue;
+            while (next->key < k && next != all.begin() + static_cast<std::ptrdiff_t>(*scanned)) ++next;
+            expect(next->key == k && next->value == v, "the scan missed key " + std::to_string(k));
+        }
+    }
+    // Writers come through, or learn that they cannot; whoever came through is heard.
+    for (auto const& [k, v] : content) {
+        if (changed.contains(k)) continue;
+        auto const written = sync_wait(s, t.tree.upsert(s, k, v + 1'000'000));
+        auto const found = sync_wait(s, t.tree.find(s, k));
+        contended += is_contended(written) || is_contended(found) ? 1 : 0;
+        if (written && found) expect(*found == v + 1'000'000, "an upsert was lost");
+        if (!written && found) expect(*found == v, "a contended upsert took effect");
+    }
+    for (auto const& m : d.changes) {
+        auto const erased = sync_wait(s, t.tree.erase(s, m.key));
+        contended += is_contended(erased) ? 1 : 0;
+    }
+    (void)sync_wait(s, t.tree.verify(s)); // ends, whatever it says
+    return contended;
+}
+
+// The patience is short: most of the time goes into waiting for locks that nobody will release.
+
+/// Runs the deed once to count its operations, then once for each of them, dying there.
+void die_at_every_operation(deed const& d) {
+    std::uint64_t operations = 0;
+    {
+        scene t(d.before);
+        auto const before = t.mortal.life().operations;
+        REQUIRE(act(t, d));
+        operations = t.mortal.life().operations - before;
+    }
+    REQUIRE(operations > 0);
+    auto const seed = test_seed(11);
+    std::size_t undisturbed = 0;
+    for (std::uint64_t last = 1; last <= operations; ++last) {
+        CAPTURE(seed, last, operations);
+        scene t(d.before);
+        t.mortal.life().tear = seed + last;
+        t.mortal.life().operations_left = last;
+        auto const acted = act(t, d);
+        REQUIRE_FALSE(acted);
+        REQUIRE(acted.error().code == errc::unreachable);
+        std::size_t contended = 0;
+        REQUIRE_NOTHROW(contended = examine(t, d));
+        undisturbed += contended == 0 ? 1 : 0;
+    }
+    // Most of a deed is reading: a death there is not even noticed.
+    REQUIRE(undisturbed > 0);
+}
+
+/// Inserts of n keys with room between them.
+[[nodiscard]] history spaced(std::uint64_t n) {
+    history h;
+    for (std::uint64_t i = 1; i <= n; ++i) h.push_back({.key = 10 * i, .value = i});
+    return h;
+}
+
+/// The first change of `sequence`, made by one client alone, that changes the number of nodes by `nodes` and, if asked
+/// for, the height; everything before it is its history.
+[[nodiscard]] deed first_that(history const& sequence, std::int64_t nodes, bool grows_height = false) {
+    scene t({});
+    auto at = t.survivor.sound();
+    for (std::size_t i = 0; i < sequence.size(); ++i) {
+        auto m = sequence[i];
+        t.survivor.apply(std::span(&m, 1));
+        auto const now = t.survivor.sound();
+        if (static_cast<std::int64_t>(now.nodes) - static_cast<std::int64_t>(at.nodes) == nodes &&
+            (now.height > at.height) == grows_height)
+            return {.before = history(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(i)),
+                    .changes = {sequence[i]}, .in_one_batch = false};
+        at = now;
+    }
+    FAIL("no change of the sequence does that");
+    return {};
+}
+
+[[nodiscard]] history inserts_in_hash_order(std::uint64_t n) {
+    history h;
+    for (std::uint64_t i = 1; i <= n; ++i) h.push_back({.key = mix64(i), .value = i});
+    return h;
+}
+
+[[nodiscard]] history inserts_then_erases(std::uint64_t n) {
+    auto h = inserts_in_hash_order(n);
+    for (std::uint64_t i = 1; i <= n; ++i) h.push_back({.key = mix64(i), .value = 0, .kind = mutation_kind::erase});
+    return h;
+}
+
+} // namespace
+
+TEST_CASE("an owner that dies in an insert, an upsert or an erase harms nobody else's keys", "[index][dying]") {
+    deed d{.before = spaced(8), .changes = {{.key = 35, .value = 7, .kind = mutation_kind::insert},
+                                            {.key = 50, .value = 8, .kind = mutation_kind::upsert},
+                                            {.key = 20, .value = 0, .kind = mutation_kind::erase}}};
+    SECTION("one by one") { die_at_every_operation(d); }
+    SECTION("in one batch") {
+        d.in_one_batch = true;
+        die_at_every_operation(d);
+    }
+}
+
+TEST_CASE("an owner that dies while a leaf splits harms nobody else's keys", "[index][dying]") {
+    die_at_every_operation(first_that(inserts_in_hash_order(100), 1));
+}
+
+TEST_CASE("an owner that dies while the root grows harms nobody else's keys", "[index][dying]") {
+    SECTION("from a leaf") { die_at_every_operation(first_that(inserts_in_hash_order(20), 2, true)); }
+    SECTION("from an internal node") { die_at_every_operation(first_that(inserts_in_hash_order(200), 3, true)); }
+}
+
+TEST_CASE("an owner that dies while a leaf and its parent split harms nobody else's keys", "[index][dying]") {
+    die_at_every_operation(first_that(inserts_in_hash_order(600), 2));
+}
+
+TEST_CASE("an owner that dies in a batch that splits many leaves harms nobody else's keys", "[index][dying]") {
+    deed d{.before = spaced(40), .changes = {}, .in_one_batch = true};
+    for (std::uint64_t i = 0; i < 40; ++i) d.changes.push_back({.key = 15 + 10 * i, .value = i});
+    die_at_every_operation(d);
+}
+
+TEST_CASE("an owner that dies while leaves merge harms nobody else's keys", "[index][dying]") {
+    die_at_every_operation(first_that(inserts_then_erases(60), -1));
+}
+
+TEST_CASE("an owner that dies while leaves and their parents merge harms nobody else's keys", "[index][dying]") {
+    die_at_every_operation(first_that(inserts_then_erases(600), -2));
+}

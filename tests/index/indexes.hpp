@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The types that the contract is checked with: keys, values and node sizes that differ in how they lie in a node.
+#pragma once
+
+#include <cstdint>
+
+#include <catena/index/sherman_tree.hpp>
+#include <catena/prefix/block_hash.hpp>
+#include <catena/prefix/location.hpp>
+
+#include <support/keys.hpp>
+
+namespace catena::test {
+
+template <std::size_t Bytes, std::size_t Batch = tree_options::batch_nodes>
+struct nodes_of : tree_options {
+    static constexpr std::size_t node_bytes = Bytes;
+    static constexpr std::size_t batch_nodes = Batch;
+};
+
+using sherman_8_8 = sherman_tree<std::uint64_t, std::uint64_t>;
+using sherman_8_8_small = sherman_tree<std::uint64_t, std::uint64_t, nodes_of<256>>;
+using sherman_8_8_large = sherman_tree<std::uint64_t, std::uint64_t, nodes_of<4096>>; // 64 slots of more that would fit
+using sherman_8_8_narrow = sherman_tree<std::uint64_t, std::uint64_t, nodes_of<512, 16>>; // batches take several rounds
+using sherman_signed = sherman_tree<std::int64_t, std::uint64_t, nodes_of<512>>;
+using sherman_byte = sherman_tree<std::uint64_t, blob<1>, nodes_of<512>>;
+using sherman_blocks = sherman_tree<block_hash, location>;
+using sherman_blocks_24 = sherman_tree<block_hash, blob<24>, nodes_of<512>>;  // values are replaced out of place
+using sherman_wide = sherman_tree<wide_key, blob<64>, nodes_of<1024>>;
+
+} // namespace catena::test

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include <catena/pool/catalog.hpp>
+#include <catena/pool/membership.hpp>
+#include <catena/pool/node_allocator.hpp>
+#include <catena/pool/superblock.hpp>
+
+#include <support/catch.hpp>
+
+using namespace catena;
+using test::has_text;
+
+namespace {
+
+superblock sound() {
+    superblock s{.magic = pool_magic, .format_version = pool_format_version, .node = 3, .node_count = 5,
+                 .uuid = {.high = 11, .low = 12}, .incarnation = 13, .node_bytes = 1U << 20U, .chunk_bytes = 16384,
+                 .lease_ms = 1000, .reserved = 0, .seal = 0};
+    s.seal = seal_of(s);
+    return s;
+}
+/// Sealed again after a change: another pool's, not a damaged one.
+superblock resealed(superblock s) {
+    s.seal = seal_of(s);
+    return s;
+}
+std::string complaint(superblock const& s) { return mismatch(s, 3, 5, 1U << 20U).value_or(""); }
+
+} // namespace
+
+TEST_CASE("a sound superblock fits") { REQUIRE(complaint(sound()).empty()); }
+
+TEST_CASE("each field that differs is named, with what it is and what was expected") {
+    auto s = sound();
+    SECTION("magic") {
+        s.magic ^= 1;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.magic"));
+    }
+    SECTION("format_version") {
+        s.format_version = 2;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.format_version is 2, expected 1"));
+        REQUIRE_THAT(complaint(s), has_text("format_version")); // another format may have its seal elsewhere
+    }
+    SECTION("node") {
+        s.node = 4;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.node is 4, expected 3"));
+    }
+    SECTION("node_count") {
+        s.node_count = 6;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.node_count is 6, expected 5"));
+    }
+    SECTION("node_bytes") {
+        s.node_bytes = 4096;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.node_bytes is 4096, expected 1048576"));
+    }
+    SECTION("seal") {
+        s.lease_ms = 999;
+        REQUIRE_THAT(complaint(s), has_text("superblock.seal"));
+        REQUIRE_THAT(complaint(s), has_text("damaged"));
+    }
+    if (!complaint(s).empty()) REQUIRE_THAT(complaint(s), has_text("memory node 3"));
+}
+
+TEST_CASE("any one bit flipped in a superblock is found") {
+    auto const s = sound();
+    std::array<unsigned char, sizeof s> bytes;
+    std::memcpy(bytes.data(), &s, sizeof s);
+    for (std::size_t bit = 0; bit < sizeof s * 8; ++bit) {
+        CAPTURE(bit);
+        auto damaged = bytes;
+        damaged[bit / 8] = static_cast<unsigned char>(damaged[bit / 8] ^ 1U << bit % 8);
+        superblock found;
+        std::memcpy(&found, damaged.data(), sizeof found);
+        REQUIRE_FALSE(complaint(found).empty());
+    }
+}
+
+TEST_CASE("chunks are 1 MiB, at most a 64th of a small memory node, and always hold the largest block") {
+    REQUIRE(default_chunk_bytes(std::uint64_t{1} << 40U) == 1U << 20U);
+    REQUIRE(default_chunk_bytes(64U << 20U) == 1U << 20U);
+    for (std::uint64_t bytes = min_node_bytes; bytes < (1U << 26U); bytes = bytes * 5 / 4) {
+        CAPTURE(bytes);
+        auto const chunk = default_chunk_bytes(bytes);
+        REQUIRE(chunk % max_block_bytes == 0);
+        REQUIRE(chunk >= 2 * max_block_bytes);
+        REQUIRE((chunk <= bytes / 64 || chunk == 8192));
+        REQUIRE(chunk <= bytes - heap_offset);
+    }
+}
+
+TEST_CASE("the parts of a memory node's region do not overlap") {
+    STATIC_REQUIRE(sizeof(superblock) <= cursor_offset);
+    STATIC_REQUIRE(cursor_offset + 64 <= catalog_lock_offset);
+    STATIC_REQUIRE(catalog_lock_offset + 64 <= remainders_offset);
+    STATIC_REQUIRE(remainders_offset + 64 <= free_lists_offset);
+    STATIC_REQUIRE(free_list_of(0, max_block_bytes).offset() + word_bytes <= members_offset);
+    STATIC_REQUIRE(free_list_of(0, block_granule).offset() >= free_lists_offset);
+    STATIC_REQUIRE(member_at(member_slots - 1).offset() + sizeof(member_record) <= catalog_offset);
+    STATIC_REQUIRE(catalog_offset + catalog_slots * catalog_entry_bytes <= heap_offset);
+    STATIC_REQUIRE(heap_offset % max_block_bytes == 0);
+}

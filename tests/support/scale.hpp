@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// How much work a test does: sanitizers make everything several times slower, so repetitions shrink by a constant.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+namespace catena::test {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+/// Repetitions that prove the same with less: `n`, an eighth of it (at least one) under a sanitizer.
+[[nodiscard]] constexpr std::size_t scaled(std::size_t n) noexcept {
+    return sanitized ? std::max<std::size_t>(1, n / 8) : n;
+}
+
+} // namespace catena::test

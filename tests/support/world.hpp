@@ -3,6 +3,7 @@
 // they end the test wherever they happen.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -57,9 +58,13 @@ using local_session = local_client::session_type;
 
 /// Memory nodes inside this process and the client that made the pool.
 struct world {
-    explicit world(std::uint64_t node_bytes = 64U << 20U, std::uint16_t nodes = 1, pool_options const& options = {})
+    /// A lease that nobody renews while a test runs: renewals are round trips, and budgets are exact.
+    static constexpr pool_options long_lease{.lease = std::chrono::hours(1)};
+
+    explicit world(std::uint64_t node_bytes = 64U << 20U, std::uint16_t nodes = 1,
+                   pool_options const& options = long_lease)
         : fabric(ok(local_fabric::create(node_bytes, nodes))), first(local_client::create(fabric, options)) {}
-    [[nodiscard]] local_client join(pool_options const& options = {}) { return local_client::join(fabric, options); }
+    [[nodiscard]] local_client join(pool_options const& options = long_lease) { return local_client::join(fabric, options); }
 
     local_fabric fabric;
     local_client first;

@@ -86,6 +86,15 @@ TEST_CASE("memory that holds no pool is refused") {
     REQUIRE_THAT(refused_open(f).message, has_text("superblock.magic"));
 }
 
+TEST_CASE("a pool is not created over memory that holds something else") {
+    auto f = memory();
+    std::memset(f.raw(0), 'x', 4096);
+    auto const e = refusal(pool_type::create(f));
+    REQUIRE(e.code == errc::bad_format);
+    REQUIRE_THAT(e.message, has_text("not zero and not a catena pool"));
+    REQUIRE(f.raw(0)[0] == std::byte{'x'});
+}
+
 TEST_CASE("opening waits for a create that is under way") {
     auto f = memory(2);
     std::optional<pool_type> created;

@@ -4,6 +4,8 @@
 // On fabrics that complete at once nothing ever suspends: awaiting a task runs it as a nested call and goes on, which
 // costs a frame from the frame_pool and no switch. Where an operation does suspend, the awaiting coroutine is resumed
 // by symmetric transfer when the awaited one ends.
+// Coroutines in headers are [[gnu::noinline]]: where g++ 12 inlines one as a whole it may leave a reference to a frame
+// function that the linker has thrown away with another translation unit's copy ("defined in discarded section").
 // Thread safety: a task and everything that it awaits are driven by one thread at a time (its session's).
 // Exceptions: the data path throws nothing; one that escapes a task ends the process.
 #pragma once

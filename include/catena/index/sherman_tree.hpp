@@ -95,13 +95,13 @@ public:
     /// Takes the index off the catalog and frees its nodes. Other clients' calls end with errc::dropped from then on.
     /// Walks the whole index: 3 round trips a node.
     template <typename Session>
-    [[nodiscard]] task<result<void>> drop(Session& s) {
+    [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
         return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
     }
 
     /// The value of `key`, nothing if it is absent. 1 round trip, one node read.
     template <typename Session>
-    [[nodiscard]] task<result<std::optional<Value>>> find(Session& s, Key const& key) {
+    [[nodiscard, gnu::noinline]] task<result<std::optional<Value>>> find(Session& s, Key const& key) {
         Key const wanted = key; // the coroutine may outlive the argument
         scratch_lease const memory(s.scratches());
         detail::probe<Key> p{.key = wanted, .at = state_->root_hint(), .parent = {}};
@@ -129,7 +129,7 @@ public:
     /// found[i] receives the value of keys[i]. Both spans have the same length, else invalid_argument. 1 round trip and
     /// one READ for each leaf, for every options::batch_nodes keys.
     template <typename Session>
-    [[nodiscard]] task<result<void>> find_many(Session& s, std::span<Key const> keys,
+    [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<Key const> keys,
                                                std::span<std::optional<Value>> found) {
         if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
         for (std::size_t at = 0; at < keys.size(); at += Options::batch_nodes) {
@@ -143,13 +143,13 @@ public:
     /// Adds key and value if the key is absent. True: it was; false: it was there, nothing changed (1 round trip then).
     /// 3 round trips, 4 verbs; a split adds 3 round trips.
     template <typename Session>
-    [[nodiscard]] task<result<bool>> insert(Session& s, Key const& key, Value const& value) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> insert(Session& s, Key const& key, Value const& value) {
         return one(s, key, value, mutation_kind::insert, mutation_outcome::inserted);
     }
 
     /// As insert, but tells the value in force: `value`, or the one that was there first.
     template <typename Session>
-    [[nodiscard]] task<result<Value>> insert_if_absent(Session& s, Key const& key, Value const& value) {
+    [[nodiscard, gnu::noinline]] task<result<Value>> insert_if_absent(Session& s, Key const& key, Value const& value) {
         mutation<Key, Value> m{.key = key, .value = value, .kind = mutation_kind::insert,
                                .outcome = mutation_outcome::pending};
         if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
@@ -158,20 +158,20 @@ public:
 
     /// Sets the value of `key`. True: the key is new. 3 round trips, 4 verbs; 1 if it has that value already.
     template <typename Session>
-    [[nodiscard]] task<result<bool>> upsert(Session& s, Key const& key, Value const& value) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> upsert(Session& s, Key const& key, Value const& value) {
         return one(s, key, value, mutation_kind::upsert, mutation_outcome::inserted);
     }
 
     /// True: the key was there and is gone. 3 round trips, 3 verbs; 1 if it was absent. Where a leaf becomes nearly empty
     /// a neighbour is looked for, now and then: 2 more, and 3 more if they are merged.
     template <typename Session>
-    [[nodiscard]] task<result<bool>> erase(Session& s, Key const& key) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> erase(Session& s, Key const& key) {
         return one(s, key, Value{}, mutation_kind::erase, mutation_outcome::erased);
     }
 
     /// Erases `key` if its value equals `expected`, byte by byte. Costs as erase.
     template <typename Session>
-    [[nodiscard]] task<result<bool>> erase_if(Session& s, Key const& key, Value const& expected) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> erase_if(Session& s, Key const& key, Value const& expected) {
         return one(s, key, expected, mutation_kind::erase_if, mutation_outcome::erased);
     }
 
@@ -179,7 +179,7 @@ public:
     /// the tree's choice. 3 round trips for every options::batch_nodes changes, 3 more if leaves split.
     /// On an error those whose outcome is not pending took effect.
     template <typename Session>
-    [[nodiscard]] task<result<void>> apply(Session& s, std::span<mutation<Key, Value>> changes) {
+    [[nodiscard, gnu::noinline]] task<result<void>> apply(Session& s, std::span<mutation<Key, Value>> changes) {
         for (auto const& m : changes)
             if (m.kind == mutation_kind::link) co_return make_error(errc::invalid_argument);
         for (std::size_t at = 0; at < changes.size(); at += Options::batch_nodes) {
@@ -195,7 +195,7 @@ public:
     /// the range has no more. Each leaf is seen as it was at one moment; a key that is there throughout is seen exactly
     /// once, one that is absent throughout is not seen. As a rule 1 round trip for a few hundred entries.
     template <typename Session>
-    [[nodiscard]] task<result<std::size_t>> scan(Session& s, scan_range<Key> const& range,
+    [[nodiscard, gnu::noinline]] task<result<std::size_t>> scan(Session& s, scan_range<Key> const& range,
                                                  std::span<entry<Key, Value>> out) {
         return detail::scan<leaf>(s, *state_, range, out);
     }
@@ -204,13 +204,13 @@ public:
     /// (not ascending, or the index is not empty); the index is unchanged after any error. Others may use the index:
     /// their writes wait until it is done.
     template <typename Session>
-    [[nodiscard]] task<result<void>> bulk_load(Session& s, std::span<entry<Key, Value> const> sorted) {
+    [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(Session& s, std::span<entry<Key, Value> const> sorted) {
         return detail::bulk_load<leaf>(s, *state_, sorted);
     }
 
     /// Walks the whole index and checks every invariant. For an index that nobody is changing; reads every node.
     template <typename Session>
-    [[nodiscard]] task<result<index_check>> verify(Session& s) {
+    [[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s) {
         return detail::verify<leaf>(s, *state_);
     }
 
@@ -224,7 +224,7 @@ private:
     sherman_tree(catalog_handle h, std::size_t cache_bytes) : state_(std::make_unique<state_type>(h, cache_bytes)) {}
 
     template <typename Session>
-    [[nodiscard]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {
+    [[nodiscard, gnu::noinline]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {
         auto taken = co_await allocate(s, Options::node_bytes);
         if (!taken) co_return taken.error();
         ++taken->lives;
@@ -238,7 +238,7 @@ private:
     }
 
     template <typename Session>
-    [[nodiscard]] task<result<bool>> one(Session& s, Key key, Value value, mutation_kind kind, mutation_outcome yes) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> one(Session& s, Key key, Value value, mutation_kind kind, mutation_outcome yes) {
         mutation<Key, Value> m{.key = key, .value = value, .kind = kind, .outcome = mutation_outcome::pending};
         if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
         co_return m.outcome == yes;

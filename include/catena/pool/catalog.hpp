@@ -111,7 +111,7 @@ namespace detail {
 
 /// Reads all entries whole: an entry in use whose seal does not fit is read again.
 template <typename Session>
-[[nodiscard]] task<result<void>> read_catalog(Session& s, std::span<catalog_entry> entries) {
+[[nodiscard, gnu::noinline]] task<result<void>> read_catalog(Session& s, std::span<catalog_entry> entries) {
     retry again;
     for (;;) {
         op read = op::read({0, catalog_offset}, entries.data(), entries.size_bytes());
@@ -132,7 +132,7 @@ inline constexpr remote_ptr catalog_lock{0, catalog_lock_offset};
 
 /// Takes the catalog lock, from a dead owner if need be (that takes one lease).
 template <typename Session>
-[[nodiscard]] task<result<void>> lock_catalog(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> lock_catalog(Session& s) {
     retry again;
     lease_observer owner_lease;
     word watched = 0;
@@ -156,7 +156,7 @@ template <typename Session>
 }
 
 template <typename Session>
-[[nodiscard]] task<result<void>> unlock_catalog(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> unlock_catalog(Session& s) {
     op release = op::cas(catalog_lock, catalog_lock_of(s.pool().self), 0);
     co_return co_await s.submit(release);
 }
@@ -165,7 +165,7 @@ template <typename Session>
 
 /// All indexes of the pool. 1 round trip.
 template <typename Session>
-[[nodiscard]] task<result<std::vector<catalog_listing>>> list_indexes(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<std::vector<catalog_listing>>> list_indexes(Session& s) {
     scratch_lease const memory(s.scratches());
     auto const entries = memory->template take<catalog_entry>(catalog_slots);
     if (auto const r = co_await detail::read_catalog(s, entries); !r) co_return r.error();
@@ -180,7 +180,7 @@ template <typename Session>
 
 /// The index of that name. Errors: not_found, dropped (somebody is dropping it), corrupt. 1 round trip.
 template <typename Session>
-[[nodiscard]] task<result<catalog_listing>> find_index(Session& s, std::string_view name) {
+[[nodiscard, gnu::noinline]] task<result<catalog_listing>> find_index(Session& s, std::string_view name) {
     auto const all = co_await list_indexes(s);
     if (!all) co_return all.error();
     for (auto const& listing : *all) {
@@ -194,7 +194,7 @@ template <typename Session>
 /// Enters a new index whose root is made by `make_root(catalog_handle) -> task<result<word>>` once the entry is known.
 /// Errors: invalid_argument (empty or too long a name), already_exists, full, and those of make_root; nothing is entered.
 template <typename Session, typename MakeRoot>
-[[nodiscard]] task<result<catalog_handle>> create_index(Session& s, index_spec const& spec, MakeRoot make_root) {
+[[nodiscard, gnu::noinline]] task<result<catalog_handle>> create_index(Session& s, index_spec const& spec, MakeRoot make_root) {
     bool const terminated = spec.name.back() == 0 && spec.type.back() == 0;
     if (!terminated || spec.name_view().empty()) co_return make_error(errc::invalid_argument);
     if (auto const r = co_await detail::lock_catalog(s); !r) co_return r.error();
@@ -233,7 +233,7 @@ template <typename Session, typename MakeRoot>
 /// before the entry is free for another index. Errors: dropped (it is gone already), and those of free_nodes (the entry
 /// stays in phase dropping: drop it again).
 template <typename Session, typename FreeNodes>
-[[nodiscard]] task<result<void>> drop_index(Session& s, catalog_handle handle, FreeNodes free_nodes) {
+[[nodiscard, gnu::noinline]] task<result<void>> drop_index(Session& s, catalog_handle handle, FreeNodes free_nodes) {
     if (auto const r = co_await detail::lock_catalog(s); !r) co_return r.error();
     auto const body = [&]() -> task<result<void>> {
         word state = 0;

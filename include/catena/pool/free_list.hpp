@@ -41,7 +41,7 @@ private:
 
 /// Puts `block` on the list. link_at: byte offset of the link word inside the block. 2 round trips without contention.
 template <typename Session>
-[[nodiscard]] task<result<void>> push_free(Session& s, remote_ptr head, remote_ptr block, std::uint64_t link_at) {
+[[nodiscard, gnu::noinline]] task<result<void>> push_free(Session& s, remote_ptr head, remote_ptr block, std::uint64_t link_at) {
     op read = op::read(head, nullptr, word_bytes);
     word seen = 0;
     read.local = &seen;
@@ -60,7 +60,7 @@ template <typename Session>
 
 /// Takes a block off the list; null if it is empty. 3 round trips (1 if empty) without contention.
 template <typename Session>
-[[nodiscard]] task<result<remote_ptr>> pop_free(Session& s, remote_ptr head, std::uint64_t link_at) {
+[[nodiscard, gnu::noinline]] task<result<remote_ptr>> pop_free(Session& s, remote_ptr head, std::uint64_t link_at) {
     word seen = 0;
     op read = op::read(head, &seen, word_bytes);
     if (auto const r = co_await s.submit(read); !r) co_return r.error();

@@ -71,7 +71,7 @@ template <typename Session>
 namespace detail {
 
 template <typename Session>
-[[nodiscard]] task<result<bool>> claim_member(Session& s, std::uint32_t slot, member_record const& seen) {
+[[nodiscard, gnu::noinline]] task<result<bool>> claim_member(Session& s, std::uint32_t slot, member_record const& seen) {
     auto const incarnation = seen.incarnation() + 1;
     op claim = op::cas(member_at(slot), seen.state, member_record::state_of(incarnation, true));
     if (auto const r = co_await s.submit(claim); !r) co_return r.error();
@@ -86,7 +86,7 @@ template <typename Session>
 /// Joins the pool: claims a free slot of the table, or, if all are taken, one whose lease runs out while it watches
 /// (that takes one lease). 2 round trips as a rule. Errors: full (every member is alive), unreachable.
 template <typename Session>
-[[nodiscard]] task<result<void>> join(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> join(Session& s) {
     scratch_lease const memory(s.scratches());
     auto const table = memory->template take<member_record>(member_slots);
     auto const observers = memory->template take<lease_observer>(member_slots);
@@ -112,7 +112,7 @@ template <typename Session>
 /// clock as a rule, 1 round trip when it renews. Errors: lease_lost (others may have taken what this client held; join
 /// again), unreachable.
 template <typename Session>
-[[nodiscard]] task<result<void>> keep_lease(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> keep_lease(Session& s) {
     auto& pool = s.pool();
     auto const now = s.channel().now().count();
     auto const age = now - pool.lease_renewed.load(std::memory_order_relaxed);
@@ -136,7 +136,7 @@ template <typename Session>
 
 /// Leaves the pool: the slot is free at once. 1 round trip.
 template <typename Session>
-[[nodiscard]] task<result<void>> leave(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> leave(Session& s) {
     auto const self = s.pool().self;
     op free = op::cas(member_at(self.slot), member_record::state_of(self.incarnation, true),
                       member_record::state_of(self.incarnation, false));

@@ -43,13 +43,17 @@ public:
     using channel_type = typename Fabric::channel_type;
     using session_type = session<channel_type>;
 
-    /// Formats all memory nodes of the fabric (their memory must be zero) and joins. Errors: invalid_argument (a node is
-    /// too small, a lease out of range), already_exists (there is a pool on it), unsupported (guarantees), unreachable.
+    /// Formats all memory nodes of the fabric (their memory must be zero) and joins. Errors: invalid_argument (the size of
+    /// a node or the lease is out of range), already_exists (there is a pool on it), bad_format (there is something
+    /// else on it), unsupported (guarantees), unreachable.
     [[nodiscard]] static setup_result<memory_pool> create(Fabric& fabric, pool_options const& options = {}) {
         if (fabric.node_bytes() < min_node_bytes)
             return setup_error(errc::invalid_argument, "a memory node must have at least " +
                                                            std::to_string(min_node_bytes) + " bytes, not " +
                                                            std::to_string(fabric.node_bytes()));
+        if (fabric.node_bytes() > max_node_bytes)
+            return setup_error(errc::invalid_argument, "a memory node must have at most " +
+                                                           std::to_string(max_node_bytes) + " bytes (64 TiB)");
         if (options.lease.count() < 1 || options.lease.count() > 3'600'000)
             return setup_error(errc::invalid_argument, "lease must be 1 to 3600000 milliseconds");
         auto pool = connect(fabric, options);
@@ -79,6 +83,10 @@ public:
             if (found.magic == pool_magic)
                 return setup_error(errc::already_exists,
                                    "memory node " + std::to_string(node) + " holds a pool already; open it instead");
+            if (found.magic != 0)
+                return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
+                                                         ": its memory is not zero and not a catena pool; nothing was "
+                                                         "written over it");
             block.node = node;
             block.seal = seal_of(block);
             std::array ops{
@@ -127,7 +135,7 @@ public:
         return session_type(std::move(*channel), *state_);
     }
 
-    /// 1 round trip.
+    /// 1 round trip for each memory node.
     [[nodiscard]] static result<pool_usage> usage(session_type& s) {
         auto const& geometry = s.pool().geometry;
         pool_usage total;
@@ -174,8 +182,8 @@ private:
         return pool;
     }
 
-    [[nodiscard]] static task<result<void>> submit_one(session_type& s, op& one) { co_return co_await s.submit(one); }
-    [[nodiscard]] static task<result<void>> submit_all(session_type& s, batch ops) { co_return co_await s.submit(ops); }
+    [[nodiscard, gnu::noinline]] static task<result<void>> submit_one(session_type& s, op& one) { co_return co_await s.submit(one); }
+    [[nodiscard, gnu::noinline]] static task<result<void>> submit_all(session_type& s, batch ops) { co_return co_await s.submit(ops); }
     [[nodiscard]] result<void> submit(batch ops) { return sync_wait(*setup_, submit_all(*setup_, ops)); }
     [[nodiscard]] result<void> read_superblock(std::uint16_t node, superblock& to) {
         op read = op::read({node, 0}, &to, sizeof to);

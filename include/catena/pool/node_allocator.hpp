@@ -9,7 +9,9 @@
 // says itself what it is (layout/node.hpp: seal, index, level, fences, dead) and writes only by CAS on the exact lock
 // word that came with such an image.
 // Dies: a client that dies leaks what it had taken and not used: at most one chunk a memory node and max_freed blocks.
-// Thread safety: as the session. Out of memory: errc::out_of_memory, nothing is lost.
+// A rest of a chunk that is smaller than the block wanted next is not used again: nothing where all blocks have one size
+// that divides the chunk, less than one block for each chunk where sizes are mixed.
+// Thread safety: as the session. Out of memory: errc::out_of_memory; what was allocated stays as it is.
 #pragma once
 
 #include <array>
@@ -40,7 +42,7 @@ namespace detail {
 /// A new range to cut from on `node`: a remainder that a departed client left, else a chunk of the heap.
 /// False if there is none. 2 to 4 round trips.
 template <typename Session>
-[[nodiscard]] task<result<bool>> refill(Session& s, std::uint16_t node) {
+[[nodiscard, gnu::noinline]] task<result<bool>> refill(Session& s, std::uint16_t node) {
     auto& chunk = s.allocation().chunks[node];
     auto const left = co_await pop_free(s, {node, remainders_offset}, 0);
     if (!left) co_return left.error();
@@ -66,7 +68,7 @@ template <typename Session>
 
 /// Puts a block on the free list of its memory node. 3 round trips.
 template <typename Session>
-[[nodiscard]] task<result<void>> share(Session& s, block freed, std::uint64_t bytes) {
+[[nodiscard, gnu::noinline]] task<result<void>> share(Session& s, block freed, std::uint64_t bytes) {
     word const lives = freed.lives;
     op write = op::write(freed.at + lives_offset(bytes), &lives, word_bytes);
     if (auto const r = co_await s.submit(write); !r) co_return r.error();
@@ -75,7 +77,7 @@ template <typename Session>
 
 /// Takes a block off the free list of a memory node; null if there is none. 1 or 4 round trips.
 template <typename Session>
-[[nodiscard]] task<result<block>> take_shared(Session& s, std::uint16_t node, std::uint64_t bytes) {
+[[nodiscard, gnu::noinline]] task<result<block>> take_shared(Session& s, std::uint16_t node, std::uint64_t bytes) {
     auto const at = co_await pop_free(s, free_list_of(node, bytes), link_offset(bytes));
     if (!at) co_return at.error();
     if (!*at) co_return block{};
@@ -90,7 +92,7 @@ template <typename Session>
 /// A block of `bytes` (a multiple of 64, at most 4 KiB), contents undefined, spread over the memory nodes in turn.
 /// No round trip as a rule; up to 5 for each chunk.
 template <typename Session>
-[[nodiscard]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
+[[nodiscard, gnu::noinline]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
     CATENA_ASSERT(bytes % block_granule == 0 && bytes <= max_block_bytes);
     auto& a = s.allocation();
     if (!a.freed.empty() && a.freed_bytes == bytes) {
@@ -123,7 +125,7 @@ template <typename Session>
 
 /// Gives a block back. The caller has made sure that no reader takes it for live. 0 or 3 round trips.
 template <typename Session>
-[[nodiscard]] task<result<void>> free_block(Session& s, block freed, std::uint64_t bytes) {
+[[nodiscard, gnu::noinline]] task<result<void>> free_block(Session& s, block freed, std::uint64_t bytes) {
     auto& a = s.allocation();
     if (a.freed.empty()) a.freed_bytes = bytes;
     if (a.freed_bytes == bytes && a.freed.size() < Session::max_freed) {
@@ -135,7 +137,7 @@ template <typename Session>
 
 /// Gives everything back that this session holds: freed blocks and what is left of its chunks. For a session that ends.
 template <typename Session>
-[[nodiscard]] task<result<void>> release_all(Session& s) {
+[[nodiscard, gnu::noinline]] task<result<void>> release_all(Session& s) {
     auto& a = s.allocation();
     while (!a.freed.empty()) {
         auto const freed = a.freed.back();

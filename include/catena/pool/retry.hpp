@@ -17,7 +17,7 @@ namespace catena {
 class retry {
 public:
     template <typename Session>
-    [[nodiscard]] task<result<void>> wait(Session& s) {
+    [[nodiscard, gnu::noinline]] task<result<void>> wait(Session& s) {
         using namespace std::chrono_literals;
         ++s.stats().retries;
         ++attempts_;

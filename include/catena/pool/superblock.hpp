@@ -74,6 +74,7 @@ static_assert(wire_struct<superblock> && sizeof(superblock) == 72);
     return chunk;
 }
 inline constexpr std::uint64_t min_node_bytes = heap_offset + 8192;
+inline constexpr std::uint64_t max_node_bytes = std::uint64_t{1} << 46U; ///< what a node_ref can reach
 
 /// What does not fit, in words that name the field; nothing if `found` is a sound superblock of memory node `node`.
 [[nodiscard]] inline std::optional<std::string> mismatch(superblock const& found, std::uint16_t node,

@@ -33,7 +33,7 @@
 namespace catena::detail {
 
 template <typename Layout, typename Session, typename Tree>
-[[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
+[[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                  typename Tree::key_type key);
 
 template <typename Layout>
@@ -65,7 +65,7 @@ public:
     }
 
     /// All mutations, in as many rounds as it takes.
-    [[nodiscard]] task<result<void>> run() {
+    [[nodiscard, gnu::noinline]] task<result<void>> run() {
         retry again;
         auto const place = memory_->mark();
         while (!pending_.empty()) {
@@ -100,7 +100,7 @@ private:
     }
 
     /// Step 7. All separators of this round in one batch on the level above.
-    [[nodiscard]] task<result<void>> link_splits(round_type const& round) {
+    [[nodiscard, gnu::noinline]] task<result<void>> link_splits(round_type const& round) {
         auto const links = memory_->template take<mutation<key_type, node_ref>>(round.groups().size());
         std::size_t n = 0;
         for (auto const& g : round.groups())
@@ -113,7 +113,7 @@ private:
     }
 
     /// Nodes that erases left nearly empty are merged with a neighbour.
-    [[nodiscard]] task<result<void>> merge_underfull_nodes(round_type const& round) {
+    [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull_nodes(round_type const& round) {
         for (auto const& g : round.groups()) {
             auto const node = round.image_of(g);
             if (!g.published() || !underfull<Layout, typename Tree::options>(node.count()) || !round.erased_from(g))

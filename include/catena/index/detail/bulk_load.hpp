@@ -35,7 +35,7 @@ public:
 
     /// Builds the level; `children` receives the low fence and reference of each node.
     template <typename Items>
-    [[nodiscard]] task<result<void>> build(Items const& items, std::vector<entry<key_type, node_ref>>& children,
+    [[nodiscard, gnu::noinline]] task<result<void>> build(Items const& items, std::vector<entry<key_type, node_ref>>& children,
                                            std::vector<block>& made) {
         auto const per_node = std::max<std::size_t>(2, Layout::capacity * 9 / 10);
         auto const nodes = (items.size() + per_node - 1) / per_node;
@@ -89,7 +89,7 @@ private:
 };
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<node_ref>>
+[[nodiscard, gnu::noinline]] task<result<node_ref>>
 build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted,
            std::vector<block>& made) {
     std::vector<entry<typename Tree::key_type, node_ref>> children;
@@ -107,7 +107,7 @@ build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, type
 }
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<void>>
+[[nodiscard, gnu::noinline]] task<result<void>>
 bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
     for (std::size_t i = 1; i < sorted.size(); ++i)
         if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);

@@ -32,7 +32,7 @@ namespace catena::detail {
 
 /// A root of `level` over the present root and `right`. False: somebody else was first. 2 round trips.
 template <typename Session, typename Tree>
-[[nodiscard]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
+[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
                                            node_ref right) {
     using inner = typename Tree::inner;
     auto const old = co_await refresh_root(s, tree);
@@ -74,7 +74,7 @@ public:
           locks_(memory_->template take<lock_request>(3)) {}
 
     /// Merges the node that covers `key` with a neighbour if that can be done right now.
-    [[nodiscard]] task<result<void>> run(key_type key) {
+    [[nodiscard, gnu::noinline]] task<result<void>> run(key_type key) {
         probe<key_type> above{.key = key, .at = {}, .parent = {}};
         auto const found = co_await descend(s_, tree_, std::span(&above, 1), level_ + 1);
         if (!found) co_return found.error();
@@ -126,7 +126,7 @@ private:
                !parent_.lock().locked() && worthwhile(left_.count(), right_.count());
     }
 
-    [[nodiscard]] task<result<bool>> merge() {
+    [[nodiscard, gnu::noinline]] task<result<bool>> merge() {
         std::array reads{op::read(locks_[1].node.at(), left_.image(), Layout::bytes),
                          op::read(locks_[2].node.at(), right_.image(), Layout::bytes)};
         if (auto const r = co_await s_.submit(batch(reads)); !r) co_return r.error();
@@ -192,7 +192,7 @@ private:
 
 /// After an erase left the node that covers `key` nearly empty. 5 round trips if it merges.
 template <typename Layout, typename Session, typename Tree>
-[[nodiscard]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
+[[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                  typename Tree::key_type key) {
     merger<Layout, Session, Tree> m(s, tree, level);
     co_return co_await m.run(key);

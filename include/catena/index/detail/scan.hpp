@@ -24,7 +24,7 @@ namespace catena::detail {
 
 /// found[i] = value of keys[i]; at most options::batch_nodes keys. 1 round trip, one READ for each distinct leaf.
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<void>> find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
+[[nodiscard, gnu::noinline]] task<result<void>> find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
                                             std::span<std::optional<typename Leaf::payload_type>> found) {
     using probe_type = probe<typename Tree::key_type>;
     constexpr auto settled = ~std::uint32_t{0};
@@ -94,7 +94,7 @@ template <typename Leaf, typename Session, typename Tree>
 }
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<std::size_t>> scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
+[[nodiscard, gnu::noinline]] task<result<std::size_t>> scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
                                              std::span<entry<typename Tree::key_type, typename Leaf::payload_type>> out) {
     constexpr std::size_t most_leaves = 16;
     constexpr std::size_t usual_fill = std::max<std::size_t>(1, Leaf::slots * 2 / 3);

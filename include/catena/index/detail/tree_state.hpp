@@ -41,7 +41,7 @@ struct tree_state {
 
 /// Asks the catalog where the root is. 1 round trip. Errors: dropped, unreachable.
 template <typename Session, typename Tree>
-[[nodiscard]] task<result<node_ref>> refresh_root(Session& s, Tree& tree) {
+[[nodiscard, gnu::noinline]] task<result<node_ref>> refresh_root(Session& s, Tree& tree) {
     std::array<word, 2> found{}; // state, root
     op read = op::read(tree.handle.entry(), found.data(), sizeof found);
     if (auto const r = co_await s.submit(read); !r) co_return r.error();
@@ -58,7 +58,7 @@ struct new_node {
 };
 
 template <typename Session, typename Tree>
-[[nodiscard]] task<result<new_node>> allocate_node(Session& s, Tree&, std::uint32_t level) {
+[[nodiscard, gnu::noinline]] task<result<new_node>> allocate_node(Session& s, Tree&, std::uint32_t level) {
     auto taken = co_await allocate(s, Tree::options::node_bytes);
     if (!taken) co_return taken.error();
     ++taken->lives;
@@ -66,7 +66,7 @@ template <typename Session, typename Tree>
 }
 
 template <typename Session, typename Tree>
-[[nodiscard]] task<result<void>> free_node(Session& s, Tree&, block memory) {
+[[nodiscard, gnu::noinline]] task<result<void>> free_node(Session& s, Tree&, block memory) {
     return free_block(s, memory, Tree::options::node_bytes);
 }
 

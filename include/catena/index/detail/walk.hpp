@@ -107,7 +107,7 @@ private:
 
 /// Reads a node into `image`, again if it is torn; after its patience returns what there is.
 template <typename View, typename Session>
-[[nodiscard]] task<result<void>> read_whole(Session& s, View const& node, node_ref ref) {
+[[nodiscard, gnu::noinline]] task<result<void>> read_whole(Session& s, View const& node, node_ref ref) {
     retry again;
     for (;;) {
         op read = op::read(ref.at(), node.image(), View::layout::bytes);
@@ -118,7 +118,7 @@ template <typename View, typename Session>
 }
 
 template <typename Layout, typename Session, typename Visit>
-[[nodiscard]] task<result<node_ref>> walk_level(Session& s, node_ref first, Visit visit_node) {
+[[nodiscard, gnu::noinline]] task<result<node_ref>> walk_level(Session& s, node_ref first, Visit visit_node) {
     scratch_lease const memory(s.scratches());
     node_view<Layout> const node(memory->image(Layout::bytes));
     auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Layout::bytes;
@@ -135,7 +135,7 @@ template <typename Layout, typename Session, typename Visit>
 }
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<index_check>> verify(Session& s, Tree& tree) {
+[[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s, Tree& tree) {
     using key_type = typename Tree::key_type;
     index_check report;
     verifier<key_type> checks(report);
@@ -165,7 +165,7 @@ template <typename Leaf, typename Session, typename Tree>
 /// Frees all nodes: each is locked (so no writer is inside), blanked (so that no late reader takes it for live) and
 /// given back.
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard]] task<result<void>> free_all(Session& s, Tree& tree) {
+[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
     std::array<word, 2> found{};
     op read_root = op::read(tree.handle.entry(), found.data(), sizeof found);
     if (auto const r = co_await s.submit(read_root); !r) co_return r.error();

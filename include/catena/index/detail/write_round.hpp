@@ -20,7 +20,7 @@
 namespace catena::detail {
 
 template <typename Session, typename Tree>
-[[nodiscard]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
+[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
                                            node_ref right);
 template <typename Layout, typename Session, typename Tree>
 class write_round {
@@ -66,7 +66,7 @@ public:
 
     /// Sets the outcomes of what it applied. After an error nothing of this round is locked, and what was not published
     /// is pending.
-    [[nodiscard]] task<result<void>> run() {
+    [[nodiscard, gnu::noinline]] task<result<void>> run() {
         auto const done = co_await attempt();
         if (!done) (void)co_await give_up(done.error()); // the first error is the one that counts
         co_return done;
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    [[nodiscard]] task<result<void>> attempt() {
+    [[nodiscard, gnu::noinline]] task<result<void>> attempt() {
         auto const found = co_await route();
         if (!found) co_return found.error();
         if (!*found) co_return result<void>{}; // the root grew, or is about to: next round
@@ -96,7 +96,7 @@ private:
 
     /// Something could not be had: no lock is left behind. Who waits behind us for what does not come (another client's
     /// lock, a memory node) need not wait again; full memory is no matter of theirs.
-    [[nodiscard]] task<result<void>> give_up(error why) {
+    [[nodiscard, gnu::noinline]] task<result<void>> give_up(error why) {
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at == stage::editing || g.at == stage::locked) forget_outcomes(g); // edited, never published
@@ -119,7 +119,7 @@ private:
     }
 
     /// Probes of pending mutations to their nodes. False: there is no such level yet.
-    [[nodiscard]] task<result<bool>> route() {
+    [[nodiscard, gnu::noinline]] task<result<bool>> route() {
         auto const wanted = memory_->template take<probe<key_type>>(pending_.size());
         for (std::size_t i = 0; i < pending_.size(); ++i) wanted[i] = probes_[pending_[i]];
         auto const found = co_await descend(s_, tree_, wanted, level_);
@@ -158,7 +158,7 @@ private:
         ops_ = memory_->template take<op>(2 * n);
     }
 
-    [[nodiscard]] task<result<void>> lock_locally() {
+    [[nodiscard, gnu::noinline]] task<result<void>> lock_locally() {
         auto& first = groups_.front();
         co_await tree_.locks.acquire(s_, first);
         if (first.refused) co_return make_error(errc::contended);
@@ -169,7 +169,7 @@ private:
         co_return result<void>{};
     }
 
-    [[nodiscard]] task<result<void>> read() {
+    [[nodiscard, gnu::noinline]] task<result<void>> read() {
         std::size_t n = 0;
         for (auto& g : groups_)
             if (g.at == stage::reading && !g.handed) ops_[n++] = op::read(g.node.at(), g.image, Layout::bytes);
@@ -178,7 +178,7 @@ private:
         co_return co_await s_.submit(ops_.first(n));
     }
 
-    [[nodiscard]] task<result<void>> edit_all() {
+    [[nodiscard, gnu::noinline]] task<result<void>> edit_all() {
         for (auto& g : groups_) {
             if (g.at != stage::reading) continue;
             auto const node = image_of(g);
@@ -215,7 +215,7 @@ private:
     }
 
     /// Splits a full node in memory and lets the waiting mutations into the halves.
-    [[nodiscard]] task<result<void>> prepare_split(group& g, word free_before) {
+    [[nodiscard, gnu::noinline]] task<result<void>> prepare_split(group& g, word free_before) {
         auto const made = co_await allocate_node(s_, tree_, level_);
         if (!made) co_return made.error();
         g.right = *made;
@@ -245,7 +245,7 @@ private:
         co_return result<void>{};
     }
 
-    [[nodiscard]] task<result<void>> lock_remotely() {
+    [[nodiscard, gnu::noinline]] task<result<void>> lock_remotely() {
         std::size_t n = 0;
         auto const me = s_.pool().self.tag();
         auto const ops = memory_->template take<op>(2 * groups_.size() + (internal ? order_.size() : 0));
@@ -309,7 +309,7 @@ private:
         return lost;
     }
 
-    [[nodiscard]] task<result<void>> publish() {
+    [[nodiscard, gnu::noinline]] task<result<void>> publish() {
         std::size_t room = 0;
         for (auto& g : groups_)
             if (g.at == stage::locked)
@@ -345,7 +345,7 @@ private:
     }
 
     /// A split that does not happen: its right half was never reachable, and its block's next life has another name.
-    [[nodiscard]] task<result<void>> drop_right(group& g) {
+    [[nodiscard, gnu::noinline]] task<result<void>> drop_right(group& g) {
         if (!g.splits) co_return result<void>{};
         g.splits = false;
         g.unlinked = {};

@@ -26,12 +26,12 @@ namespace catena {
 
 /// How client::open works. The defaults suit an engine process.
 struct client_options {
-    std::string index = "sherman";                       ///< index type; see client::index_types()
-    std::string index_name = "prefix";                   ///< the catalog's name; created if the pool has none of it
-    match_strategy strategy = match_strategy::batched;   ///< used by match and match_many
-    std::size_t client_cache_bytes = 64U << 20U;         ///< bound of the internal-node cache of this process
-    std::size_t max_sessions = 64;                       ///< bound of calls in parallel (each keeps up to about 1 MiB)
-    std::chrono::milliseconds patience{2000};            ///< how long a call may wait for locks before errc::contended
+    std::string index = "sherman";                     ///< index type; see client::index_types()
+    std::string index_name = "prefix";                 ///< the catalog's name; created if the pool has none of it
+    match_strategy strategy = match_strategy::batched; ///< used by match and match_many
+    std::size_t client_cache_bytes = 64U << 20U;       ///< bound of the internal-node cache of this process
+    std::size_t max_sessions = 64;                     ///< bound of calls in parallel (each keeps up to about 1 MiB)
+    std::chrono::milliseconds patience{2000};          ///< how long a call may wait for locks before errc::contended
 };
 
 /// How much of a chain is cached.
@@ -57,20 +57,20 @@ struct forget_result {
 struct index_report {
     std::uint64_t entries = 0;
     std::uint64_t nodes = 0;
-    std::uint64_t remote_bytes = 0;          ///< nodes of the index, in bytes of remote memory
-    std::uint32_t height = 0;                ///< levels, leaves included
-    std::vector<std::string> violations;     ///< broken invariants, in words; empty means the index is sound
+    std::uint64_t remote_bytes = 0;      ///< nodes of the index, in bytes of remote memory
+    std::uint32_t height = 0;            ///< levels, leaves included
+    std::vector<std::string> violations; ///< broken invariants, in words; empty means the index is sound
 };
 
 /// Where things stand now.
 struct client_report {
-    fabric_stats fabric;                     ///< of all sessions since open
-    std::uint64_t cache_bytes = 0;           ///< internal-node cache in use, bytes of this process
+    fabric_stats fabric;           ///< of all sessions since open
+    std::uint64_t cache_bytes = 0; ///< internal-node cache in use, bytes of this process
     std::uint64_t cache_capacity_bytes = 0;
-    std::uint64_t pool_bytes = 0;            ///< size of all memory nodes
-    std::uint64_t pool_bytes_taken = 0;      ///< handed out to clients in chunks so far (never shrinks)
+    std::uint64_t pool_bytes = 0;       ///< size of all memory nodes
+    std::uint64_t pool_bytes_taken = 0; ///< handed out to clients in chunks so far (never shrinks)
     std::uint32_t memory_nodes = 0;
-    std::string fabric_name;                 ///< "local" or "shm"
+    std::string fabric_name; ///< "local" or "shm"
     std::string index;
     std::string index_name;
 };
@@ -98,7 +98,8 @@ public:
     /// The longest prefix of `chain` whose every block is listed. `locations` (may be empty, or at least chain.size()
     /// long) receives the locations of the matched blocks. Never counts a block that was absent during the whole call.
     /// Cost: see match_strategy. Errors: contended, unreachable, dropped, corrupt; nothing is changed.
-    [[nodiscard]] result<match_result> match(std::span<block_hash const> chain, std::span<location> locations = {}) const;
+    [[nodiscard]] result<match_result> match(std::span<block_hash const> chain,
+                                             std::span<location> locations = {}) const;
 
     /// match for several chains that share their round trips; matched[i] receives the length for chains[i].
     /// Both spans have the same length, else invalid_argument. Returns the cost.
@@ -110,7 +111,8 @@ public:
     /// Cost: 3 round trips for each batch of 512 blocks; a batch in which leaves split takes 3 more for their parents,
     /// and 3 for another round if a leaf had no room for all of its new blocks.
     /// Errors: invalid_argument (sizes differ), out_of_memory, contended, ...: a part of the chain may be listed then.
-    [[nodiscard]] result<publish_result> publish(std::span<block_hash const> chain, std::span<location> locations) const;
+    [[nodiscard]] result<publish_result> publish(std::span<block_hash const> chain,
+                                                 std::span<location> locations) const;
 
     /// Takes the blocks chain[keep..] off the list, leaf to root. With `expected` (as long as the chain) only blocks
     /// that are still listed at expected[i] go. Errors as publish; the blocks nearest the root may be left.

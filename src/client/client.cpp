@@ -45,8 +45,8 @@ template <typename Index, typename Fabric>
     if (auto const released = sync_wait(*session, release_all(*session)); index && !released)
         return setup_error(released.error());
     if (!index) return index.error();
-    return implementation_ptr(std::make_unique<bound_client<Fabric, Index>>(std::move(fabric), std::move(owned),
-                                                                            std::move(*index), options));
+    return implementation_ptr(
+        std::make_unique<bound_client<Fabric, Index>>(std::move(fabric), std::move(owned), std::move(*index), options));
 }
 
 template <typename Index>
@@ -58,8 +58,8 @@ template <typename Index>
         if (!fabric) return fabric.error();
         return bind<Index>(std::move(*fabric), true, uri, options);
     }
-    auto fabric = shm_fabric::open(uri.name, {.node_bytes = uri.size, .nodes = uri.nodes, .keep = uri.keep,
-                                              .patience = options.patience});
+    auto fabric = shm_fabric::open(
+        uri.name, {.node_bytes = uri.size, .nodes = uri.nodes, .keep = uri.keep, .patience = options.patience});
     if (!fabric) return fabric.error();
     bool const create = fabric->created();
     return bind<Index>(std::move(*fabric), create, uri, options);
@@ -71,7 +71,8 @@ setup_result<client> client::open(std::string_view uri, client_options options) 
     auto const parsed = parse_pool_uri(uri);
     if (!parsed) return parsed.error();
     if (options.index != "sherman")
-        return setup_error(errc::invalid_argument, "unknown index type '" + options.index + "'; this build has sherman");
+        return setup_error(errc::invalid_argument,
+                           "unknown index type '" + options.index + "'; this build has sherman");
     auto opened = open_with<sherman_tree<block_hash, location>>(*parsed, options);
     if (!opened) return opened.error();
     return client(std::move(*opened));

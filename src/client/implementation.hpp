@@ -27,9 +27,11 @@ public:
     virtual ~implementation() = default;
 
     [[nodiscard]] virtual result<match_result> match(chain c, std::span<location> locations) = 0;
-    [[nodiscard]] virtual result<fabric_stats> match_many(std::span<chain const> chains, std::span<std::size_t> matched) = 0;
+    [[nodiscard]] virtual result<fabric_stats> match_many(std::span<chain const> chains,
+                                                          std::span<std::size_t> matched) = 0;
     [[nodiscard]] virtual result<publish_result> publish(chain c, std::span<location> locations) = 0;
-    [[nodiscard]] virtual result<forget_result> forget(chain c, std::size_t keep, std::span<location const> expected) = 0;
+    [[nodiscard]] virtual result<forget_result> forget(chain c, std::size_t keep,
+                                                       std::span<location const> expected) = 0;
     [[nodiscard]] virtual result<bool> contains(block_hash block) = 0;
     [[nodiscard]] virtual result<index_report> inspect() = 0;
     [[nodiscard]] virtual client_report report() = 0;

@@ -54,9 +54,16 @@ template <typename Number>
 } // namespace
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-    constexpr std::array<std::pair<std::string_view, unsigned>, 10> units{{{"TiB", 40}, {"GiB", 30}, {"MiB", 20},
-                                                                          {"KiB", 10}, {"T", 40}, {"G", 30},
-                                                                          {"M", 20}, {"K", 10}, {"B", 0}, {"", 0}}};
+    constexpr std::array<std::pair<std::string_view, unsigned>, 10> units{{{"TiB", 40},
+                                                                           {"GiB", 30},
+                                                                           {"MiB", 20},
+                                                                           {"KiB", 10},
+                                                                           {"T", 40},
+                                                                           {"G", 30},
+                                                                           {"M", 20},
+                                                                           {"K", 10},
+                                                                           {"B", 0},
+                                                                           {"", 0}}};
     for (auto const& [suffix, shift] : units) {
         if (!text.ends_with(suffix)) continue;
         auto const number = parse_number<double>(text.substr(0, text.size() - suffix.size()));
@@ -90,8 +97,7 @@ setup_result<pool_uri> parse_pool_uri(std::string_view uri) {
         auto const parameter = rest.substr(0, end);
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
         auto const equals = parameter.find('=');
-        if (equals == std::string_view::npos)
-            return wrong(uri, quoted(parameter) + " is not of the form key=value");
+        if (equals == std::string_view::npos) return wrong(uri, quoted(parameter) + " is not of the form key=value");
         if (auto const why = set_parameter(pool, parameter.substr(0, equals), parameter.substr(equals + 1)))
             return wrong(uri, *why);
     }

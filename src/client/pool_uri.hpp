@@ -13,9 +13,9 @@
 namespace catena {
 
 struct pool_uri {
-    std::string scheme; ///< "local" or "shm"
-    std::string name;   ///< of the pool; empty for local
-    std::uint64_t size = 0; ///< bytes of each memory node; 0: not given
+    std::string scheme;      ///< "local" or "shm"
+    std::string name;        ///< of the pool; empty for local
+    std::uint64_t size = 0;  ///< bytes of each memory node; 0: not given
     std::uint16_t nodes = 0; ///< 0: not given
     bool keep = false;
     std::optional<std::chrono::milliseconds> lease;

@@ -57,7 +57,8 @@ public:
         for (;;) {
             for (std::size_t i = 0; i < count_; ++i) {
                 auto& s = slots_[(first + i) % count_];
-                if (s.busy.load(std::memory_order_relaxed) || s.busy.exchange(true, std::memory_order_acquire)) continue;
+                if (s.busy.load(std::memory_order_relaxed) || s.busy.exchange(true, std::memory_order_acquire))
+                    continue;
                 lease taken(&s);
                 if (s.session) return taken;
                 auto opened = pool_.open_session();

@@ -28,9 +28,9 @@ std::string figure(std::string_view label, std::uint64_t number, std::string_vie
 }
 
 std::string row(std::string_view label, summary const& s, int decimals) {
-    return fmt::format("  {:<{}}{:>14}{:>14}{:>14}{:>14}\n", label, label_width - 2,
-                       with_thousands(s.mean, 2), with_thousands(s.p50, decimals),
-                       with_thousands(s.p99, decimals), with_thousands(s.max, decimals));
+    return fmt::format("  {:<{}}{:>14}{:>14}{:>14}{:>14}\n", label, label_width - 2, with_thousands(s.mean, 2),
+                       with_thousands(s.p50, decimals), with_thousands(s.p99, decimals),
+                       with_thousands(s.max, decimals));
 }
 
 std::string calls(std::string_view name, call_summary const& s) {

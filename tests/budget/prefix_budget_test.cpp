@@ -114,7 +114,8 @@ TEST_CASE("a publish of 100 new blocks takes 3 round trips, and 3 more if leaves
         REQUIRE(spent >= 3);
         REQUIRE(spent <= 20); // leaves that fill up and split, their separators; rarely parents split, or a chunk ends
         total += spent;
-        REQUIRE(f.round_trips([&] { REQUIRE(f.publish(chain).already_present == 100); }) <= 2); // a new parent is read once
+        REQUIRE(f.round_trips([&] { REQUIRE(f.publish(chain).already_present == 100); }) <=
+                2); // a new parent is read once
     }
     std::cout << "publish of 100 new blocks: " << static_cast<double>(total) / 50 << " round trips\n";
     REQUIRE(total <= 50 * 9);

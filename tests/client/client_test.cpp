@@ -51,16 +51,18 @@ TEST_CASE("a URI that is wrong is refused by the part that is wrong", "[client][
         std::string uri;
         std::string says;
     };
-    auto const w = GENERATE(
-        wrong{"", "no scheme"}, wrong{"nothing", "no scheme"}, wrong{"tcp:host", "'tcp'"}, wrong{"local:name", "has no name"},
-        wrong{"shm:", "needs a name"}, wrong{"shm:?size=1MiB", "needs a name"}, wrong{"local:?size", "'size'"},
-        wrong{"local:?size=", "size="}, wrong{"local:?size=0", "size=0"}, wrong{"local:?size=-1", "size=-1"},
-        wrong{"local:?size=1.3B", "size=1.3B"}, wrong{"local:?size=9999999TiB", "size=9999999TiB"},
-        wrong{"local:?size=nan", "size=nan"}, wrong{"local:?size=1MiBs", "size=1MiBs"},
-        wrong{"local:?nodes=0", "nodes=0"}, wrong{"local:?nodes=65", "nodes=65"}, wrong{"local:?nodes=two", "nodes=two"},
-        wrong{"local:?lease=0", "lease=0"}, wrong{"local:?lease=3600001", "lease=3600001"},
-        wrong{"local:?keep=yes", "keep"}, wrong{"shm:x?keep=maybe", "keep=maybe"}, wrong{"local:?colour=red", "'colour'"},
-        wrong{"local:?size=1MiB&colour=red", "'colour'"}, wrong{"local:?size=1MiB&&", "key=value"});
+    auto const w =
+        GENERATE(wrong{"", "no scheme"}, wrong{"nothing", "no scheme"}, wrong{"tcp:host", "'tcp'"},
+                 wrong{"local:name", "has no name"}, wrong{"shm:", "needs a name"},
+                 wrong{"shm:?size=1MiB", "needs a name"}, wrong{"local:?size", "'size'"},
+                 wrong{"local:?size=", "size="}, wrong{"local:?size=0", "size=0"}, wrong{"local:?size=-1", "size=-1"},
+                 wrong{"local:?size=1.3B", "size=1.3B"}, wrong{"local:?size=9999999TiB", "size=9999999TiB"},
+                 wrong{"local:?size=nan", "size=nan"}, wrong{"local:?size=1MiBs", "size=1MiBs"},
+                 wrong{"local:?nodes=0", "nodes=0"}, wrong{"local:?nodes=65", "nodes=65"},
+                 wrong{"local:?nodes=two", "nodes=two"}, wrong{"local:?lease=0", "lease=0"},
+                 wrong{"local:?lease=3600001", "lease=3600001"}, wrong{"local:?keep=yes", "keep"},
+                 wrong{"shm:x?keep=maybe", "keep=maybe"}, wrong{"local:?colour=red", "'colour'"},
+                 wrong{"local:?size=1MiB&colour=red", "'colour'"}, wrong{"local:?size=1MiB&&", "key=value"});
     CAPTURE(w.uri);
     auto const e = refusal(w.uri);
     REQUIRE(e.code == errc::invalid_argument);
@@ -172,8 +174,8 @@ TEST_CASE("report and inspect tell where things stand", "[client]") {
 
 TEST_CASE("every strategy that a client is opened with gives the same answer", "[client]") {
     auto const chain = chain_of(1, 100);
-    for (auto const how : {match_strategy::sequential, match_strategy::batched, match_strategy::galloping,
-                           match_strategy::binary}) {
+    for (auto const how :
+         {match_strategy::sequential, match_strategy::batched, match_strategy::galloping, match_strategy::binary}) {
         client_options o;
         o.strategy = how;
         auto const c = ok(client::open("local:?size=16MiB", o));

@@ -27,7 +27,8 @@ TEST_CASE("a frame that comes back is handed out again for every size of its cla
         std::memset(first, 0x5a, bytes);
         pool.deallocate(first, bytes);
         void* second = nullptr;
-        auto const class_end = (bytes + frame_pool::class_bytes - 1) / frame_pool::class_bytes * frame_pool::class_bytes;
+        auto const class_end =
+            (bytes + frame_pool::class_bytes - 1) / frame_pool::class_bytes * frame_pool::class_bytes;
         REQUIRE(test::allocations_of([&] { second = pool.allocate(class_end); }) == 0);
         REQUIRE(second == first);
         std::memset(second, 0x5b, class_end); // it is as large as its class

@@ -38,19 +38,35 @@ TEST_CASE("a batch is counted exactly: one round trip, every verb, every byte, o
     auto fabric = ok(local_fabric::create(node_bytes, 5));
     auto c = ok(fabric.connect());
     std::array<word, 8> buffer{};
-    std::array ops{op::read({0, 0}, buffer.data(), 64), op::read({2, 8}, buffer.data(), 3),
-                   op::write({2, 100}, buffer.data(), 17), op::cas({4, 16}, 0, 1),
-                   op::faa({4, 24}, 2),                    op::faa({0, 32}, 3)};
+    std::array ops{op::read({0, 0}, buffer.data(), 64),
+                   op::read({2, 8}, buffer.data(), 3),
+                   op::write({2, 100}, buffer.data(), 17),
+                   op::cas({4, 16}, 0, 1),
+                   op::faa({4, 24}, 2),
+                   op::faa({0, 32}, 3)};
     run(c, ops);
-    REQUIRE(c.stats() == fabric_stats{.round_trips = 1, .reads = 2, .writes = 1, .cas = 1, .faa = 2,
-                                      .bytes_read = 64 + 3 + 3 * 8, .bytes_written = 17 + 3 * 8,
-                                      .doorbells = 3, .retries = 0});
+    REQUIRE(c.stats() == fabric_stats{.round_trips = 1,
+                                      .reads = 2,
+                                      .writes = 1,
+                                      .cas = 1,
+                                      .faa = 2,
+                                      .bytes_read = 64 + 3 + 3 * 8,
+                                      .bytes_written = 17 + 3 * 8,
+                                      .doorbells = 3,
+                                      .retries = 0});
     REQUIRE(c.stats().verbs() == 6);
     auto const first = c.stats();
     op one = op::write({4, 0}, buffer.data(), 8);
     run(c, one);
-    REQUIRE(c.stats() - first == fabric_stats{.round_trips = 1, .reads = 0, .writes = 1, .cas = 0, .faa = 0,
-                                              .bytes_read = 0, .bytes_written = 8, .doorbells = 1, .retries = 0});
+    REQUIRE(c.stats() - first == fabric_stats{.round_trips = 1,
+                                              .reads = 0,
+                                              .writes = 1,
+                                              .cas = 0,
+                                              .faa = 0,
+                                              .bytes_read = 0,
+                                              .bytes_written = 8,
+                                              .doorbells = 1,
+                                              .retries = 0});
     auto sum = first;
     sum += c.stats() - first;
     REQUIRE(sum == c.stats());
@@ -106,7 +122,7 @@ TEST_CASE("an operation outside its memory node or a misaligned atomic is refuse
         op::write({1, node_bytes - 1}, buffer.data(), 2),
         op::write({1, remote_ptr::max_offset}, buffer.data(), 8),
         op::write({1, 0}, buffer.data(), 0xffffffffU), // longer than the memory node
-        op::read({2, 0}, buffer.data(), 8),  // there are two memory nodes
+        op::read({2, 0}, buffer.data(), 8),            // there are two memory nodes
         op::read({64, 0}, buffer.data(), 8),
         op::write({0xffff, 0}, buffer.data(), 8),
         op::cas({0, node_bytes}, 0, 1),
@@ -182,7 +198,8 @@ TEST_CASE("a reader never sees the flag of an ordered batch without its data") {
             std::array ops{op::read({0, 0}, &flag, sizeof flag), op::read({0, 1024}, data.data(), sizeof data)};
             run(c, ops);
             for (word const w : data) // newer data is fine: the writer went on
-                test::expect(w >= flag, "flag " + std::to_string(flag) + " came before its data, which says " + std::to_string(w));
+                test::expect(w >= flag,
+                             "flag " + std::to_string(flag) + " came before its data, which says " + std::to_string(w));
         }
     });
 }

@@ -10,7 +10,8 @@ using namespace catena;
 TEST_CASE("each kind of operation is made with its fields and nothing else") {
     word buffer = 0;
     auto const r = op::read({3, 64}, &buffer, 8);
-    REQUIRE((r.kind == op_kind::read && r.target == remote_ptr(3, 64) && r.local == &buffer && r.length == 8 && !r.fenced));
+    REQUIRE(
+        (r.kind == op_kind::read && r.target == remote_ptr(3, 64) && r.local == &buffer && r.length == 8 && !r.fenced));
     word const source = 1;
     auto const w = op::write({2, 16}, &source, 5);
     REQUIRE((w.kind == op_kind::write && w.target == remote_ptr(2, 16) && w.local == &source && w.length == 5));

@@ -210,7 +210,7 @@ TEST_CASE("a segment whose only process was killed is refused, with a message th
     REQUIRE_THAT(e.message, has_text("stale"));
     REQUIRE_THAT(e.message, has_text("rm " + name.path()));
     REQUIRE(refusal(name, sized(0)).code == errc::already_exists);
-    REQUIRE(name.exists()); // refusing removes nothing
+    REQUIRE(name.exists());                      // refusing removes nothing
     REQUIRE(::unlink(name.path().c_str()) == 0); // as the message says
     auto const f = ok(shm_fabric::open(name, sized(size)));
     REQUIRE(f.created());
@@ -278,8 +278,8 @@ TEST_CASE("there is nothing to join and no size to create it with") {
 }
 
 TEST_CASE("names and sizes outside their range are refused before anything is made") {
-    for (std::string const& name : {std::string(), std::string("a/b"), std::string("/"), std::string(201, 'n'),
-                                    std::string("a\0b", 3)}) {
+    for (std::string const& name :
+         {std::string(), std::string("a/b"), std::string("/"), std::string(201, 'n'), std::string("a\0b", 3)}) {
         CAPTURE(name);
         auto const e = refusal(name, sized(size));
         REQUIRE(e.code == errc::invalid_argument);

@@ -42,7 +42,14 @@ TEST_CASE("adding, subtracting and comparing take every counter into account") {
 }
 
 TEST_CASE("verbs are READs, WRITEs, CASes and FAAs") {
-    fabric_stats const s{.round_trips = 1000, .reads = 1, .writes = 10, .cas = 100, .faa = 10'000, .bytes_read = 7,
-                         .bytes_written = 7, .doorbells = 7, .retries = 7};
+    fabric_stats const s{.round_trips = 1000,
+                         .reads = 1,
+                         .writes = 10,
+                         .cas = 100,
+                         .faa = 10'000,
+                         .bytes_read = 7,
+                         .bytes_written = 7,
+                         .doorbells = 7,
+                         .retries = 7};
     REQUIRE(s.verbs() == 10'111);
 }

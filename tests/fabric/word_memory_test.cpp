@@ -106,7 +106,8 @@ TEST_CASE("words never tear under threads; longer reads are allowed to") {
         test::raise_at_end const stopping(stop);
         for (std::size_t i = 0; i < reads; ++i) {
             word_memory::copy_out(reinterpret_cast<std::byte*>(local.data()), remote, sizeof local);
-            for (word const w : local) test::expect(w % 0x0101010101010101ULL == 0, "a torn word: " + std::to_string(w));
+            for (word const w : local)
+                test::expect(w % 0x0101010101010101ULL == 0, "a torn word: " + std::to_string(w));
             if (std::adjacent_find(local.begin(), local.end(), std::not_equal_to<>{}) != local.end()) ++torn_reads;
         }
     });

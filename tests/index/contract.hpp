@@ -100,16 +100,12 @@ public:
             auto const there = model.find(k);
             bool const present = there != model.end();
             switch (random.below(growing ? 8 : 12)) {
-            case 0:
-                REQUIRE(t.find(k) == (present ? std::optional(there->second) : std::nullopt));
-                break;
+            case 0: REQUIRE(t.find(k) == (present ? std::optional(there->second) : std::nullopt)); break;
             case 1:
                 REQUIRE(t.insert(k, v) == !present);
                 model.try_emplace(k, v);
                 break;
-            case 2:
-                REQUIRE(t.insert_if_absent(k, v) == model.try_emplace(k, v).first->second);
-                break;
+            case 2: REQUIRE(t.insert_if_absent(k, v) == model.try_emplace(k, v).first->second); break;
             case 3:
                 REQUIRE(t.upsert(k, v) == !present);
                 model[k] = v;
@@ -129,9 +125,7 @@ public:
                 if (equal) model.erase(k);
                 break;
             }
-            default:
-                REQUIRE(t.erase(k) == present);
-                model.erase(k);
+            default: REQUIRE(t.erase(k) == present); model.erase(k);
             }
         }
         REQUIRE(t.sound().entries == model.size());
@@ -165,7 +159,8 @@ public:
     }
 
     template <typename AnyKey, typename AnyValue>
-    static void mixed_batch(client_calls& t, random_source& random, model_type& model, AnyKey any_key, AnyValue any_value) {
+    static void mixed_batch(client_calls& t, random_source& random, model_type& model, AnyKey any_key,
+                            AnyValue any_value) {
         constexpr std::array kinds{mutation_kind::insert, mutation_kind::upsert, mutation_kind::erase,
                                    mutation_kind::erase_if};
         std::set<key_type> keys;
@@ -230,17 +225,30 @@ public:
             }
             f.require_equal(model);
         };
-        SECTION("ascending") { run([](std::uint64_t i) { return key(1000 + i); }); }
-        SECTION("descending") { run([](std::uint64_t i) { return key(1'000'000 - i); }); }
-        SECTION("clustered") { run([](std::uint64_t i) { return key((mix64(i / 100) & ~std::uint64_t{0xffff}) + i % 100); }); }
-        SECTION("hashes") { run([](std::uint64_t i) { return key(mix64(i)); }); }
+        SECTION("ascending") {
+            run([](std::uint64_t i) { return key(1000 + i); });
+        }
+        SECTION("descending") {
+            run([](std::uint64_t i) { return key(1'000'000 - i); });
+        }
+        SECTION("clustered") {
+            run([](std::uint64_t i) { return key((mix64(i / 100) & ~std::uint64_t{0xffff}) + i % 100); });
+        }
+        SECTION("hashes") {
+            run([](std::uint64_t i) { return key(mix64(i)); });
+        }
     }
 
     static void extreme_keys() {
         fixture f;
         model_type model;
-        std::vector<key_type> const extremes{lowest<key_type>(), successor(lowest<key_type>()), key(0), key(1),
-                                             key(std::uint64_t{1} << 63U), key(~std::uint64_t{0}), highest<key_type>()};
+        std::vector<key_type> const extremes{lowest<key_type>(),
+                                             successor(lowest<key_type>()),
+                                             key(0),
+                                             key(1),
+                                             key(std::uint64_t{1} << 63U),
+                                             key(~std::uint64_t{0}),
+                                             highest<key_type>()};
         for (auto const& k : extremes) REQUIRE_FALSE(f.t.find(k));
         for (auto const& k : extremes) REQUIRE_FALSE(f.t.erase(k));
         auto const all_present = [&] {

@@ -4,7 +4,7 @@
 
 using namespace catena::test;
 
-TEMPLATE_TEST_CASE("the contract of an index holds with 8-byte keys", "[index][contract]", sherman_8_8, sherman_8_8_small,
-                   sherman_8_8_large) {
+TEMPLATE_TEST_CASE("the contract of an index holds with 8-byte keys", "[index][contract]", sherman_8_8,
+                   sherman_8_8_small, sherman_8_8_large) {
     index_contract<TestType>();
 }

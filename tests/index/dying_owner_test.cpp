@@ -37,7 +37,8 @@ constexpr pool_options impatient{.patience = std::chrono::milliseconds(2)};
 struct scene {
     explicit scene(history const& before)
         : tree(ok(tree_type::create(w.first.s, "t", cache_bytes))), survivor(tree, w.first.s), mortal(w.fabric),
-          victim(victim_client::join(mortal, impatient)), victims_tree(ok(tree_type::open(victim.s, "t", cache_bytes))) {
+          victim(victim_client::join(mortal, impatient)),
+          victims_tree(ok(tree_type::open(victim.s, "t", cache_bytes))) {
         for (auto m : before) survivor.apply(std::span(&m, 1));
     }
 
@@ -102,9 +103,9 @@ std::size_t examine(scene& t, deed const& d) {
             }
             auto const touched = changed.find(k);
             bool const as_before = *found == v;
-            bool const as_after = touched != changed.end() && (touched->second.kind == mutation_kind::erase
-                                                                   ? !found->has_value()
-                                                                   : *found == touched->second.value);
+            bool const as_after =
+                touched != changed.end() &&
+                (touched->second.kind == mutation_kind::erase ? !found->has_value() : *found == touched->second.value);
             expect(as_before || as_after, "key " + std::to_string(k) + " has a wrong answer");
         }
     }
@@ -186,7 +187,8 @@ void die_at_every_operation(deed const& d) {
         if (static_cast<std::int64_t>(now.nodes) - static_cast<std::int64_t>(at.nodes) == nodes &&
             (now.height > at.height) == grows_height)
             return {.before = history(sequence.begin(), sequence.begin() + static_cast<std::ptrdiff_t>(i)),
-                    .changes = {sequence[i]}, .in_one_batch = false};
+                    .changes = {sequence[i]},
+                    .in_one_batch = false};
         at = now;
     }
     FAIL("no change of the sequence does that");
@@ -208,9 +210,10 @@ void die_at_every_operation(deed const& d) {
 } // namespace
 
 TEST_CASE("an owner that dies in an insert, an upsert or an erase harms nobody else's keys", "[index][dying]") {
-    deed d{.before = spaced(8), .changes = {{.key = 35, .value = 7, .kind = mutation_kind::insert},
-                                            {.key = 50, .value = 8, .kind = mutation_kind::upsert},
-                                            {.key = 20, .value = 0, .kind = mutation_kind::erase}}};
+    deed d{.before = spaced(8),
+           .changes = {{.key = 35, .value = 7, .kind = mutation_kind::insert},
+                       {.key = 50, .value = 8, .kind = mutation_kind::upsert},
+                       {.key = 20, .value = 0, .kind = mutation_kind::erase}}};
     SECTION("one by one") { die_at_every_operation(d); }
     SECTION("in one batch") {
         d.in_one_batch = true;

@@ -25,7 +25,7 @@ using sherman_8_8_narrow = sherman_tree<std::uint64_t, std::uint64_t, nodes_of<5
 using sherman_signed = sherman_tree<std::int64_t, std::uint64_t, nodes_of<512>>;
 using sherman_byte = sherman_tree<std::uint64_t, blob<1>, nodes_of<512>>;
 using sherman_blocks = sherman_tree<block_hash, location>;
-using sherman_blocks_24 = sherman_tree<block_hash, blob<24>, nodes_of<512>>;  // values are replaced out of place
+using sherman_blocks_24 = sherman_tree<block_hash, blob<24>, nodes_of<512>>; // values are replaced out of place
 using sherman_wide = sherman_tree<wide_key, blob<64>, nodes_of<1024>>;
 
 } // namespace catena::test

@@ -24,7 +24,8 @@ template <typename Index>
 
 } // namespace
 
-TEST_CASE("an index is opened with the types that it was made with, or refused by the field that differs", "[index][open]") {
+TEST_CASE("an index is opened with the types that it was made with, or refused by the field that differs",
+          "[index][open]") {
     world w;
     (void)ok(sherman_8_8::create(w.first.s, "t", 0));
     REQUIRE(sherman_8_8::open(w.first.s, "t", 0));

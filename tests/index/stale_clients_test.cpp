@@ -32,8 +32,9 @@ constexpr pool_options impatient{.patience = std::chrono::milliseconds(300)};
 /// Two clients of one tree; the second has read all keys, so it knows every internal node of then.
 struct two_clients {
     two_clients()
-        : first_tree(ok(tree_type::create(w.first.s, "t", cache_bytes))), first(first_tree, w.first.s), other(w.join(impatient)),
-          second_tree(ok(tree_type::open(other.s, "t", cache_bytes))), second(second_tree, other.s) {
+        : first_tree(ok(tree_type::create(w.first.s, "t", cache_bytes))), first(first_tree, w.first.s),
+          other(w.join(impatient)), second_tree(ok(tree_type::open(other.s, "t", cache_bytes))),
+          second(second_tree, other.s) {
         for (std::uint64_t i = 0; i < population; ++i) first.insert(key(i), i);
         for (std::uint64_t i = 0; i < population; ++i) REQUIRE(second.find(key(i)) == i);
     }
@@ -77,7 +78,8 @@ TEST_CASE("a client with stale routes sees that another client erased and merged
     }
 }
 
-TEST_CASE("a stale copy of a node that absorbed its right neighbour does not send a client there for ever", "[index][stale]") {
+TEST_CASE("a stale copy of a node that absorbed its right neighbour does not send a client there for ever",
+          "[index][stale]") {
     // Only every n-th key stays, so that neighbours of all levels merge; what the second client asks for first decides
     // which of its copies it finds out to be stale.
     auto const stays = GENERATE(std::uint64_t{4}, std::uint64_t{8}, std::uint64_t{16}, std::uint64_t{40});
@@ -95,7 +97,8 @@ TEST_CASE("a stale copy of a node that absorbed its right neighbour does not sen
     }
 }
 
-TEST_CASE("a client with stale routes is not misled by nodes that were freed and used again elsewhere", "[index][stale]") {
+TEST_CASE("a client with stale routes is not misled by nodes that were freed and used again elsewhere",
+          "[index][stale]") {
     two_clients t;
     // The blocks of the old keys' leaves become leaves, and internal nodes, of a far narrower range.
     for (std::uint64_t i = 0; i < population; ++i)

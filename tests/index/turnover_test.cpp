@@ -78,7 +78,8 @@ void turn_over(std::string const& type) {
         how = "ascending keys, the oldest leaves";
         ratio = growth<Index>(oldest, [](std::uint64_t i) { return i; });
     }
-    std::cout << type << ", " << how << ": nodes after " << turnovers << " turnovers / after the first: " << ratio << '\n';
+    std::cout << type << ", " << how << ": nodes after " << turnovers << " turnovers / after the first: " << ratio
+              << '\n';
     REQUIRE(ratio <= most_growth);
 }
 

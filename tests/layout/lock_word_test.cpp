@@ -58,9 +58,11 @@ TEST_CASE("taking and giving up a lock keeps version and seal") {
         lock_word const before(random.next() & ~(word{1} << 63U));
         auto const owner = static_cast<std::uint32_t>(random.below(max_owner + 1));
         auto const held = before.held_by(owner);
-        REQUIRE((held.locked() && held.owner() == owner && held.version() == before.version() && held.seal() == before.seal()));
+        REQUIRE((held.locked() && held.owner() == owner && held.version() == before.version() &&
+                 held.seal() == before.seal()));
         auto const after = held.released();
-        REQUIRE((!after.locked() && after.owner() == owner && after.version() == before.version() && after.seal() == before.seal()));
+        REQUIRE((!after.locked() && after.owner() == owner && after.version() == before.version() &&
+                 after.seal() == before.seal()));
         REQUIRE(after.bits() == (held.bits() & ~(word{1} << 63U)));
     }
 }

@@ -55,7 +55,7 @@ TEST_CASE("a node of 1 KiB has 61 slots for keys and values of 8 bytes, 40 for k
     STATIC_REQUIRE(leaf_16_8::slots == 40);
     STATIC_REQUIRE(leaf_8_24::slots == 30);
     STATIC_REQUIRE(leaf_32_64::slots == 9);
-    STATIC_REQUIRE(leaf_8_1::slots == 64);  // the occupancy is one word, whatever the size
+    STATIC_REQUIRE(leaf_8_1::slots == 64); // the occupancy is one word, whatever the size
     STATIC_REQUIRE(leaf_8_1::all_slots == ~word{0});
     STATIC_REQUIRE(leaf_8_8::all_slots == (word{1} << 61U) - 1);
     STATIC_REQUIRE(leaf_8_8::slots_at == 6);
@@ -88,8 +88,8 @@ TEST_CASE("the fields of the meta word come back, and each bit belongs to one of
     REQUIRE(all.bits() == (~word{0} & ~(word{0x3f} << 10U)));
 }
 
-TEMPLATE_TEST_CASE("a formatted node is empty, covers everything and says what it is", "", leaf_8_8, leaf_16_8, leaf_8_24,
-                   leaf_32_64, small_node) {
+TEMPLATE_TEST_CASE("a formatted node is empty, covers everything and says what it is", "", leaf_8_8, leaf_16_8,
+                   leaf_8_24, leaf_32_64, small_node) {
     using key_type = typename TestType::key_type;
     image<TestType> node;
     node.words.fill(~word{0});

@@ -55,7 +55,9 @@ result<catalog_handle> create(session_type& s, index_spec const& what) {
     return sync_wait(s, create_index(s, what, [](catalog_handle h) { return root_of(h); }));
 }
 result<catalog_handle> create(session_type& s, std::string_view name) { return create(s, spec(name)); }
-result<void> drop(session_type& s, catalog_handle h) { return sync_wait(s, drop_index(s, h, [] { return nothing(); })); }
+result<void> drop(session_type& s, catalog_handle h) {
+    return sync_wait(s, drop_index(s, h, [] { return nothing(); }));
+}
 result<catalog_listing> find(session_type& s, std::string_view name) { return sync_wait(s, find_index(s, name)); }
 std::vector<catalog_listing> list(session_type& s) { return ok(sync_wait(s, list_indexes(s))); }
 
@@ -340,8 +342,8 @@ TEST_CASE("clients of many threads that create the same names agree on one creat
     test::run_threads(4, [&](std::size_t) {
         auto c = w.join({.lease = 60s, .chunk_bytes = 0, .patience = 60s});
         for (std::size_t i = 0; i < names; ++i) {
-            auto const r = sync_wait(
-                c.s, create_index(c.s, spec(std::string("n") + std::to_string(i)), [](catalog_handle h) { return root_of(h); }));
+            auto const r = sync_wait(c.s, create_index(c.s, spec(std::string("n") + std::to_string(i)),
+                                                       [](catalog_handle h) { return root_of(h); }));
             if (r)
                 ++creators[i];
             else

@@ -40,8 +40,8 @@ remote_ptr pop(Session& s, std::uint16_t node = 0) {
 TEST_CASE("a head names a block of its memory node, up to 256 TiB, and counts its changes") {
     free_list_head const empty(0);
     REQUIRE(empty.empty());
-    for (std::uint64_t const offset : {std::uint64_t{64}, std::uint64_t{65536}, std::uint64_t{1} << 40U,
-                                       (std::uint64_t{1} << 48U) - 64}) {
+    for (std::uint64_t const offset :
+         {std::uint64_t{64}, std::uint64_t{65536}, std::uint64_t{1} << 40U, (std::uint64_t{1} << 48U) - 64}) {
         CAPTURE(offset);
         auto const h = empty.with(offset);
         REQUIRE(h.offset() == offset);

@@ -26,7 +26,8 @@ constexpr auto lease = 1000ms;
 pool_options options() { return {.lease = lease, .chunk_bytes = 0, .patience = 100ms}; }
 
 member_record record(clock_fabric& f, std::uint32_t slot) {
-    return {.state = raw_read(f.memory(), member_at(slot)), .heartbeat = raw_read(f.memory(), member_at(slot) + word_bytes)};
+    return {.state = raw_read(f.memory(), member_at(slot)),
+            .heartbeat = raw_read(f.memory(), member_at(slot) + word_bytes)};
 }
 result<void> keep(clock_client& c) { return sync_wait(c.s, keep_lease(c.s)); }
 

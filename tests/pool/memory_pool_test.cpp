@@ -23,7 +23,9 @@ namespace {
 using pool_type = memory_pool<local_fabric>;
 constexpr std::uint64_t size = 1U << 20U;
 
-local_fabric memory(std::uint16_t nodes = 1, std::uint64_t bytes = size) { return ok(local_fabric::create(bytes, nodes)); }
+local_fabric memory(std::uint16_t nodes = 1, std::uint64_t bytes = size) {
+    return ok(local_fabric::create(bytes, nodes));
+}
 
 template <typename T>
 setup_error refusal(setup_result<T> const& r) {
@@ -171,10 +173,12 @@ TEST_CASE("sizes, leases and chunks outside their range are refused before anyth
     auto tiny = memory(1, min_node_bytes - 64);
     REQUIRE(refusal(pool_type::create(tiny)).code == errc::invalid_argument);
     auto f = memory();
-    REQUIRE_THAT(refusal(pool_type::create(f, {.lease = 0ms, .chunk_bytes = 0, .patience = 1s})).message, has_text("lease"));
+    REQUIRE_THAT(refusal(pool_type::create(f, {.lease = 0ms, .chunk_bytes = 0, .patience = 1s})).message,
+                 has_text("lease"));
     REQUIRE(refusal(pool_type::create(f, {.lease = 3'600'001ms, .chunk_bytes = 0, .patience = 1s})).code ==
             errc::invalid_argument);
-    for (std::uint64_t const chunk : {std::uint64_t{1}, std::uint64_t{4095}, std::uint64_t{5000}, size, ~std::uint64_t{4095}}) {
+    for (std::uint64_t const chunk :
+         {std::uint64_t{1}, std::uint64_t{4095}, std::uint64_t{5000}, size, ~std::uint64_t{4095}}) {
         CAPTURE(chunk);
         auto const e = refusal(pool_type::create(f, {.lease = 1000ms, .chunk_bytes = chunk, .patience = 1s}));
         REQUIRE(e.code == errc::invalid_argument);

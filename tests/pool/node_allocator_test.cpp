@@ -134,7 +134,8 @@ TEST_CASE("sessions of many threads and clients never get overlapping blocks") {
             test::raw_write(w.fabric, b.at, tag_of(b));
             blocks.emplace_back(b, bytes);
         }
-        for (auto const& [b, bytes] : blocks) test::expect(test::raw_read(w.fabric, b.at) == tag_of(b), "my tag is gone");
+        for (auto const& [b, bytes] : blocks)
+            test::expect(test::raw_read(w.fabric, b.at) == tag_of(b), "my tag is gone");
     });
     std::vector<range> ranges;
     for (auto const& blocks : mine)

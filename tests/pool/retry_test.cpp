@@ -37,7 +37,8 @@ TEST_CASE("the first tries follow at once, later ones after pauses that double u
 
 TEST_CASE("a wait ends with contended once the patience is over, and not much later") {
     clock_fabric f;
-    auto const patience = GENERATE(std::chrono::milliseconds(0), std::chrono::milliseconds(3), std::chrono::milliseconds(100));
+    auto const patience =
+        GENERATE(std::chrono::milliseconds(0), std::chrono::milliseconds(3), std::chrono::milliseconds(100));
     auto c = clock_client::create(f, {.lease = 1s, .chunk_bytes = 0, .patience = patience});
     auto const begin = f.clock.now;
     retry again;

@@ -17,9 +17,17 @@ using test::has_text;
 namespace {
 
 superblock sound() {
-    superblock s{.magic = pool_magic, .format_version = pool_format_version, .node = 3, .node_count = 5,
-                 .uuid = {.high = 11, .low = 12}, .incarnation = 13, .node_bytes = 1U << 20U, .chunk_bytes = 16384,
-                 .lease_ms = 1000, .reserved = 0, .seal = 0};
+    superblock s{.magic = pool_magic,
+                 .format_version = pool_format_version,
+                 .node = 3,
+                 .node_count = 5,
+                 .uuid = {.high = 11, .low = 12},
+                 .incarnation = 13,
+                 .node_bytes = 1U << 20U,
+                 .chunk_bytes = 16384,
+                 .lease_ms = 1000,
+                 .reserved = 0,
+                 .seal = 0};
     s.seal = seal_of(s);
     return s;
 }

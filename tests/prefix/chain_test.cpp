@@ -62,11 +62,19 @@ TEST_CASE("a partial last block is left out", "[prefix][chain]") {
 }
 
 TEST_CASE("no two namespaces alias", "[prefix][chain]") {
-    std::vector<chain_namespace> const spaces{
-        space("ab", "c", ""), space("a", "bc", ""), space("abc", "", ""), space("", "abc", ""), space("", "", "abc"),
-        space("ab", "", "c"), space("a", "b", "c"), space("", "", ""), space("ab", "c", "", 32),
-        space(std::string_view("a\0b", 3), "c", ""), space("a", std::string_view("\0b", 2), "c"),
-        space("", std::string_view("\0", 1), ""), space(std::string_view("\0", 1), "", "")};
+    std::vector<chain_namespace> const spaces{space("ab", "c", ""),
+                                              space("a", "bc", ""),
+                                              space("abc", "", ""),
+                                              space("", "abc", ""),
+                                              space("", "", "abc"),
+                                              space("ab", "", "c"),
+                                              space("a", "b", "c"),
+                                              space("", "", ""),
+                                              space("ab", "c", "", 32),
+                                              space(std::string_view("a\0b", 3), "c", ""),
+                                              space("a", std::string_view("\0b", 2), "c"),
+                                              space("", std::string_view("\0", 1), ""),
+                                              space(std::string_view("\0", 1), "", "")};
     std::set<block_hash> digests;
     std::set<block_hash> first_blocks;
     for (auto const& s : spaces) {

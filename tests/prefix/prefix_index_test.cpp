@@ -76,8 +76,8 @@ using short_windows = sherman_tree<block_hash, location, short_batches>;
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a match is the longest prefix whose every block is listed, whatever the strategy", "[prefix]", plain,
-                   short_windows) {
+TEMPLATE_TEST_CASE("a match is the longest prefix whose every block is listed, whatever the strategy", "[prefix]",
+                   plain, short_windows) {
     prefix_world<TestType> f;
     std::map<block_hash, location> model;
     for (std::size_t const n : {0U, 1U, 7U, 8U, 9U, 15U, 16U, 17U, 40U, 600U}) {
@@ -128,7 +128,8 @@ TEST_CASE("the first publisher of a block wins, later ones learn its location", 
     REQUIRE(out == theirs);
 }
 
-TEMPLATE_TEST_CASE("forget keeps what it is told to keep and what is listed elsewhere", "[prefix]", plain, short_windows) {
+TEMPLATE_TEST_CASE("forget keeps what it is told to keep and what is listed elsewhere", "[prefix]", plain,
+                   short_windows) {
     prefix_world<TestType> f;
     auto const chain = chain_of(1, 50);
     auto mine = places(1, 50);

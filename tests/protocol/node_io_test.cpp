@@ -124,12 +124,14 @@ TEMPLATE_TEST_CASE("a publication writes what changed, all of it, each word once
                           : round % 4 == 2 ? ~(random.next() & random.next() & random.next())
                                            : 0;
         changes.slots = pick & (round % 8 == 0 ? layout::all_slots : old.view.free_slots());
-        if constexpr (layout::payload_words == 1) changes.payloads = random.next() & random.next() & old.view.occupancy();
+        if constexpr (layout::payload_words == 1)
+            changes.payloads = random.next() & random.next() & old.view.occupancy();
         changes.fences = random.one_in(2);
         changes.occupancy = changes.slots != 0 || random.one_in(2);
         for (std::size_t slot = 0; slot < layout::slots; ++slot) {
             if ((changes.slots >> slot & 1U) != 0)
-                now.view.set_entry(slot, test::make_key<key_type>(1000 + slot), test::make_value<value_type>(random.next()));
+                now.view.set_entry(slot, test::make_key<key_type>(1000 + slot),
+                                   test::make_value<value_type>(random.next()));
             else if ((changes.payloads >> slot & 1U) != 0)
                 now.view.set_payload(slot, test::make_value<value_type>(random.next()));
         }
@@ -168,7 +170,8 @@ TEMPLATE_TEST_CASE("a publication writes what changed, all of it, each word once
         // replayed onto the old image they give the new one
         image<layout> replayed(old);
         for (op const& o : planned)
-            std::memcpy(reinterpret_cast<std::byte*>(replayed.words.data()) + (o.target.offset() - at.offset()), o.local, o.length);
+            std::memcpy(reinterpret_cast<std::byte*>(replayed.words.data()) + (o.target.offset() - at.offset()),
+                        o.local, o.length);
         REQUIRE(replayed.words == now.words);
         REQUIRE(replayed.view.sealed());
     }
@@ -193,9 +196,11 @@ TEST_CASE("one new entry is two writes, one new value two of a word each") {
     node.view.format(0, 1, 1);
     node.view.seal(1, false);
     std::array<op, max_publish_ops> ops;
-    REQUIRE(plan_publish(node.view, {0, 65536}, {.slots = 4, .payloads = 0, .fences = false, .occupancy = true}, ops) == 2);
+    REQUIRE(plan_publish(node.view, {0, 65536}, {.slots = 4, .payloads = 0, .fences = false, .occupancy = true}, ops) ==
+            2);
     REQUIRE(ops[0].length + ops[1].length == 32);
-    REQUIRE(plan_publish(node.view, {0, 65536}, {.slots = 0, .payloads = 4, .fences = false, .occupancy = false}, ops) == 2);
+    REQUIRE(plan_publish(node.view, {0, 65536}, {.slots = 0, .payloads = 4, .fences = false, .occupancy = false},
+                         ops) == 2);
     REQUIRE(ops[0].length + ops[1].length == 16);
 }
 

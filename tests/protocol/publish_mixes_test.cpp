@@ -140,7 +140,8 @@ void check_crashes(transition<Layout> const& t, test::random_source& random) {
             image<Layout> seen(done);
             for (std::size_t w = 0; w < words; ++w)
                 if (landed[w]) seen.words[first + w] = source[w];
-            if (auto const torn = torn_slot(t, seen); !torn.empty()) FAIL(torn << " when the writer dies in WRITE " << i);
+            if (auto const torn = torn_slot(t, seen); !torn.empty())
+                FAIL(torn << " when the writer dies in WRITE " << i);
         });
         for (std::size_t w = 0; w < words; ++w) done.words[first + w] = source[w];
     }
@@ -179,7 +180,9 @@ public:
 
 private:
     mutation_type change(mutation_kind kind, std::uint64_t key) {
-        return {.key = test::make_key<key_type>(key), .value = test::make_value<value_type>(random_.next()), .kind = kind,
+        return {.key = test::make_key<key_type>(key),
+                .value = test::make_value<value_type>(random_.next()),
+                .kind = kind,
                 .outcome = mutation_outcome::pending};
     }
 
@@ -196,7 +199,8 @@ private:
         for (std::size_t i = 0; i < entries; ++i) {
             std::size_t slot = random_.below(Layout::slots);
             while ((node.view.occupancy() >> slot & 1U) != 0) slot = (slot + 1) % Layout::slots;
-            node.view.set_entry(slot, test::make_key<key_type>(first_key + 10 * i), test::make_value<value_type>(random_.next()));
+            node.view.set_entry(slot, test::make_key<key_type>(first_key + 10 * i),
+                                test::make_value<value_type>(random_.next()));
             node.view.set_occupancy(node.view.occupancy() | word{1} << slot);
         }
         node.view.seal(1, false);
@@ -261,14 +265,14 @@ private:
 
 using leaf_8_8 = node_layout<std::uint64_t, std::uint64_t, 1024>;
 using leaf_16_8 = node_layout<block_hash, std::uint64_t, 1024>;
-using leaf_8_24 = node_layout<std::uint64_t, blob<24>, 1024>; // values are replaced out of place
+using leaf_8_24 = node_layout<std::uint64_t, blob<24>, 1024>;      // values are replaced out of place
 using small_node = node_layout<std::uint64_t, std::uint64_t, 192>; // so small that more of it is exhaustive
 using small_24 = node_layout<std::uint64_t, blob<24>, 256>;
 
 } // namespace
 
-TEMPLATE_TEST_CASE("of all mixes of two consecutive states only the states themselves are sealed", "", leaf_8_8, leaf_16_8,
-                   leaf_8_24, small_node, small_24) {
+TEMPLATE_TEST_CASE("of all mixes of two consecutive states only the states themselves are sealed", "", leaf_8_8,
+                   leaf_16_8, leaf_8_24, small_node, small_24) {
     auto const seed = test::test_seed(51);
     CAPTURE(seed);
     test::random_source random(seed);

@@ -106,8 +106,11 @@ void linearizable(std::size_t clients) {
             std::array<std::uint64_t, registers_each> next{};
             for (std::size_t n = 0; n < scaled(240'000) && !stop; ++n) {
                 auto const own = random.below(registers_each);
-                register_event e{.what = register_event::kind::write, .which = thread * registers_each + own,
-                                 .value = ++next[own], .begin = clock.tick(), .end = 0};
+                register_event e{.what = register_event::kind::write,
+                                 .which = thread * registers_each + own,
+                                 .value = ++next[own],
+                                 .begin = clock.tick(),
+                                 .end = 0};
                 expect(!t.upsert(make_key<key_type>(e.which * spacing), value::of(e.value)), "a register was gone");
                 e.end = clock.tick();
                 logs[thread].push_back(e);
@@ -117,7 +120,8 @@ void linearizable(std::size_t clients) {
             for (std::uint64_t r = 0; r < registers; ++r) keys.push_back(make_key<key_type>(r * spacing));
             for (std::size_t n = 0; n < scaled(80'000) && !stop; ++n) {
                 auto const begin = clock.tick();
-                auto const note = [&](std::uint64_t which, std::optional<value_type> const& found, std::uint64_t ended) {
+                auto const note = [&](std::uint64_t which, std::optional<value_type> const& found,
+                                      std::uint64_t ended) {
                     expect(found.has_value(), "a register was missed");
                     logs[thread].push_back({.which = which, .value = value::in(*found), .begin = begin, .end = ended});
                 };
@@ -237,7 +241,8 @@ TEST_CASE("batches over the same leaves from several threads neither block each 
             changes.clear();
             std::uint64_t const step = 1 + random.below(16);
             for (auto k = random.below(step); k < universe; k += step)
-                changes.push_back({.key = mix64(k), .value = k,
+                changes.push_back({.key = mix64(k),
+                                   .value = k,
                                    .kind = random.one_in(2) ? mutation_kind::insert : mutation_kind::erase});
             t.apply(changes);
             std::size_t i = 0;

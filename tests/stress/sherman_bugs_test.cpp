@@ -114,7 +114,8 @@ TEST_CASE("an entry of several words is never seen half old and half new", "[ind
     f.t.sound();
 }
 
-TEST_CASE("threads that insert into an empty tree all at once grow it without losing a key", "[index][sherman][S3][S4]") {
+TEST_CASE("threads that insert into an empty tree all at once grow it without losing a key",
+          "[index][sherman][S3][S4]") {
     using index_type = sherman_8_8_small;
     constexpr std::size_t threads = 4;
     constexpr std::uint64_t keys_each = 150;
@@ -146,7 +147,8 @@ TEST_CASE("threads that insert into an empty tree all at once grow it without lo
     }
 }
 
-TEST_CASE("a scan returns every key that is always there exactly once, whatever splits and merges", "[index][sherman][S7]") {
+TEST_CASE("a scan returns every key that is always there exactly once, whatever splits and merges",
+          "[index][sherman][S7]") {
     using index_type = sherman_8_8_small;
     shared_index<index_type> f;
     auto other = f.w.join();
@@ -166,7 +168,8 @@ TEST_CASE("a scan returns every key that is always there exactly once, whatever 
             std::uint64_t next = 0;
             for (std::size_t i = 0; i < found.size(); ++i) {
                 expect(i == 0 || found[i - 1].key < found[i].key, "a scan is not in ascending order");
-                if (found[i].key % 4096 == 0) expect(found[i].key == stable(next++), "a scan missed a key or saw it twice");
+                if (found[i].key % 4096 == 0)
+                    expect(found[i].key == stable(next++), "a scan missed a key or saw it twice");
             }
             expect(next == stable_keys, "a scan ended too early");
         }
@@ -193,7 +196,8 @@ TEST_CASE("a lookup of many keys finds all that are always there, whatever split
         calls<index_type, local_session> t(f.index, s);
         for (std::size_t n = 0; n < scaled(30'000) && !stop; ++n) {
             auto const found = t.find_many(keys);
-            for (std::uint64_t i = 0; i < stable_keys; ++i) expect(found[i] == i, "a key that is always there was missed");
+            for (std::uint64_t i = 0; i < stable_keys; ++i)
+                expect(found[i] == i, "a key that is always there was missed");
         }
     });
     f.t.sound();

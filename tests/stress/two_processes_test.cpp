@@ -52,8 +52,8 @@ struct shared_progress {
 class progress_page {
 public:
     progress_page()
-        : page_(new (::mmap(nullptr, sizeof(shared_progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
-                    shared_progress) {}
+        : page_(new (::mmap(nullptr, sizeof(shared_progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                            0)) shared_progress) {}
     progress_page(progress_page const&) = delete;
     progress_page& operator=(progress_page const&) = delete;
     ~progress_page() { ::munmap(page_, sizeof(shared_progress)); }
@@ -107,7 +107,8 @@ struct shm_world {
     shm_world(std::string const& name, pool_options const& options, bool create)
         : fabric(ok(shm_fabric::open(name, {.node_bytes = create ? pool_bytes : 0, .nodes = 0}))),
           client(create ? shm_client::create(fabric, options) : shm_client::join(fabric, options)),
-          tree(create ? ok(tree_type::create(client.s, "t", 1U << 20U)) : ok(tree_type::open(client.s, "t", 1U << 20U))),
+          tree(create ? ok(tree_type::create(client.s, "t", 1U << 20U))
+                      : ok(tree_type::open(client.s, "t", 1U << 20U))),
           t(tree, client.s) {}
 
     shm_fabric fabric;

@@ -85,7 +85,8 @@ template <typename Value>
         Value v{};
         static_assert(std::is_trivially_copyable_v<Value>);
         std::array<std::uint8_t, sizeof(Value)> bytes;
-        for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(mix64(n + i / 8) >> i % 8 * 8);
+        for (std::size_t i = 0; i < bytes.size(); ++i)
+            bytes[i] = static_cast<std::uint8_t>(mix64(n + i / 8) >> i % 8 * 8);
         std::memcpy(static_cast<void*>(&v), bytes.data(), bytes.size());
         return v;
     }

@@ -19,7 +19,8 @@ namespace catena::test {
 /// SplitMix64: one word of state, so that a seed printed is a run repeated.
 class random_source {
 public:
-    explicit random_source(std::uint64_t seed, std::uint64_t thread = 0) noexcept : state_(mix64(seed + 1) ^ mix64(thread)) {}
+    explicit random_source(std::uint64_t seed, std::uint64_t thread = 0) noexcept
+        : state_(mix64(seed + 1) ^ mix64(thread)) {}
 
     [[nodiscard]] std::uint64_t next() noexcept { return mix64(state_ += 0x9e3779b97f4a7c15ULL); }
     /// 0 to n - 1.

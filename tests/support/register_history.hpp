@@ -42,9 +42,8 @@ private:
     auto const never = ~std::uint64_t{0};
     for (auto& e : events)
         if (e.end == 0) e.end = never;
-    std::sort(events.begin(), events.end(), [](auto const& a, auto const& b) {
-        return a.which != b.which ? a.which < b.which : a.begin < b.begin;
-    });
+    std::sort(events.begin(), events.end(),
+              [](auto const& a, auto const& b) { return a.which != b.which ? a.which < b.which : a.begin < b.begin; });
     auto const complain = [](register_event const& read, std::string const& why) {
         return "register " + std::to_string(read.which) + ": a read in [" + std::to_string(read.begin) + ", " +
                std::to_string(read.end) + "] returned " + std::to_string(read.value) + ", " + why;

@@ -64,7 +64,9 @@ struct world {
     explicit world(std::uint64_t node_bytes = 64U << 20U, std::uint16_t nodes = 1,
                    pool_options const& options = long_lease)
         : fabric(ok(local_fabric::create(node_bytes, nodes))), first(local_client::create(fabric, options)) {}
-    [[nodiscard]] local_client join(pool_options const& options = long_lease) { return local_client::join(fabric, options); }
+    [[nodiscard]] local_client join(pool_options const& options = long_lease) {
+        return local_client::join(fabric, options);
+    }
 
     local_fabric fabric;
     local_client first;
@@ -89,7 +91,9 @@ public:
     }
     bool insert(key_type const& k, value_type const& v) { return wait(index_->insert(*s_, k, v)); }
     bool upsert(key_type const& k, value_type const& v) { return wait(index_->upsert(*s_, k, v)); }
-    value_type insert_if_absent(key_type const& k, value_type const& v) { return wait(index_->insert_if_absent(*s_, k, v)); }
+    value_type insert_if_absent(key_type const& k, value_type const& v) {
+        return wait(index_->insert_if_absent(*s_, k, v));
+    }
     bool erase(key_type const& k) { return wait(index_->erase(*s_, k)); }
     bool erase_if(key_type const& k, value_type const& v) { return wait(index_->erase_if(*s_, k, v)); }
     void apply(std::span<mutation_type> changes) { wait(index_->apply(*s_, changes)); }

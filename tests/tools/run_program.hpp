@@ -70,7 +70,11 @@ struct program_run {
     scratch_folder const folder;
     auto command = quoted(replay_program());
     for (auto const& argument : arguments) command.append(" ").append(quoted(argument));
-    command.append(" >").append(quoted(folder / "out")).append(" 2>").append(quoted(folder / "err")).append(" </dev/null");
+    command.append(" >")
+        .append(quoted(folder / "out"))
+        .append(" 2>")
+        .append(quoted(folder / "err"))
+        .append(" </dev/null");
     auto const status = std::system(command.c_str());
     return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
             .out = text_of(folder / "out"),

@@ -12,13 +12,13 @@ namespace catena {
 
 /// Each value says what happened to the data. "Not found" is a value (an empty optional), never an error.
 enum class errc : std::uint8_t {
-    contended = 1,    ///< the retry budget was spent; this operation changed nothing more, no lock is left behind
-    out_of_memory,    ///< no memory node has room for that size; no effect
-    timed_out,        ///< a posted operation never completed; effect UNKNOWN, only a read can tell
-    unreachable,      ///< the memory node does not answer; effect UNKNOWN
-    corrupt,          ///< bytes violate a layout invariant; nothing was written
-    bad_format,       ///< superblock or catalog differ from what was asked for; nothing was written
-    unsupported,      ///< the fabric lacks a guarantee that is needed, or a feature is not built in; nothing was written
+    contended = 1, ///< the retry budget was spent; this operation changed nothing more, no lock is left behind
+    out_of_memory, ///< no memory node has room for that size; no effect
+    timed_out,     ///< a posted operation never completed; effect UNKNOWN, only a read can tell
+    unreachable,   ///< the memory node does not answer; effect UNKNOWN
+    corrupt,       ///< bytes violate a layout invariant; nothing was written
+    bad_format,    ///< superblock or catalog differ from what was asked for; nothing was written
+    unsupported,   ///< the fabric lacks a guarantee that is needed, or a feature is not built in; nothing was written
     invalid_argument, ///< the caller's argument is outside the documented range; nothing was done
     already_exists,   ///< that name, or a pool, is there already; nothing was written
     not_found,        ///< no index or pool of that name; nothing was written

@@ -40,7 +40,7 @@ public:
         auto const c = (bytes + class_bytes - 1) / class_bytes;
         if (address_sanitizer || c >= classes) return ::operator new(bytes);
         auto& list = idle_[c];
-        if (list.empty()) return ::operator new(c * class_bytes);
+        if (list.empty()) return ::operator new(class_bytes * c);
         auto* const frame = &list.front();
         list.pop_front();
         --idle_count_[c];

@@ -20,7 +20,7 @@ public:
     using value_type = T;
     using error_type = E;
 
-    constexpr result(T value) : state_(std::in_place_index<0>, std::move(value)) {} // NOLINT: implicit by design
+    constexpr result(T value) : state_(std::in_place_index<0>, std::move(value)) {}     // NOLINT: implicit by design
     constexpr result(E failure) : state_(std::in_place_index<1>, std::move(failure)) {} // NOLINT
 
     [[nodiscard]] constexpr bool has_value() const noexcept { return state_.index() == 0; }

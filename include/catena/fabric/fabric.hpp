@@ -21,6 +21,8 @@ concept completion_awaitable = requires(A a) {
     { a.await_resume() } -> std::same_as<result<void>>;
 };
 
+// clang-format off: version 14 breaks lines before noexcept in requirements
+
 /// A channel posts one-sided operations to all memory nodes of a fabric. One thread at a time.
 ///   submit(ops)  posts the batch when awaited; the await ends when all operations completed: one round trip. An error
 ///                names the first operation that failed; what the others did is unknown.
@@ -47,5 +49,7 @@ concept fabric = requires(F f, F const constant) {
     { constant.node_bytes() } noexcept -> std::same_as<std::uint64_t>; // of each memory node
     { f.connect() } -> std::same_as<setup_result<typename F::channel_type>>;
 };
+
+// clang-format on
 
 } // namespace catena

@@ -35,8 +35,8 @@ public:
         if (node_bytes == 0 || node_bytes > remote_ptr::max_offset)
             return setup_error(errc::invalid_argument, "size must be more than 0 and less than 256 TiB a memory node");
         auto const stride = round_up(node_bytes, 4096);
-        void* const base = ::mmap(nullptr, stride * nodes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* const base =
+            ::mmap(nullptr, stride * nodes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base == MAP_FAILED) // NOLINT: the macro casts
             return setup_error(errc::out_of_memory, "cannot map " + std::to_string(stride * nodes) +
                                                         " bytes for the pool: " + std::strerror(errno));

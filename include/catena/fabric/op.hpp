@@ -20,10 +20,10 @@ struct op {
     bool fenced = false;      ///< wait for the READs and atomics posted before it (only where overtaking would matter)
     std::uint32_t length = 0; ///< bytes, READ and WRITE
     remote_ptr target;
-    void* local = nullptr;    ///< READ: destination; WRITE: source (not changed). Stays valid until awaited.
-    word compare = 0;         ///< CAS
-    word operand = 0;         ///< CAS: the new word; FAA: what is added
-    word fetched = 0;         ///< CAS, FAA: the word before
+    void* local = nullptr; ///< READ: destination; WRITE: source (not changed). Stays valid until awaited.
+    word compare = 0;      ///< CAS
+    word operand = 0;      ///< CAS: the new word; FAA: what is added
+    word fetched = 0;      ///< CAS, FAA: the word before
 
     [[nodiscard]] static constexpr op read(remote_ptr from, void* to, std::size_t bytes) noexcept {
         return {.kind = op_kind::read, .length = static_cast<std::uint32_t>(bytes), .target = from, .local = to};

@@ -61,10 +61,12 @@ public:
             if (attached.outcome == attempt_result::failed) return setup_error(attached.code, attached.message);
             // "stale" may be a creator between its first two steps: look again for a moment before believing it.
             if (attached.outcome == attempt_result::stale && std::chrono::steady_clock::now() >= alone_until)
-                return setup_error(errc::already_exists,
-                                   "shared memory segment /dev/shm" + path +
-                                       " is stale: the processes that used it died without leaving. If nobody needs its "
-                                       "contents, remove it with: rm /dev/shm" + path);
+                return setup_error(
+                    errc::already_exists,
+                    "shared memory segment /dev/shm" + path +
+                        " is stale: the processes that used it died without leaving. If nobody needs its "
+                        "contents, remove it with: rm /dev/shm" +
+                        path);
             if (late)
                 return setup_error(errc::timed_out, "shared memory segment /dev/shm" + path +
                                                         " is being created by a process that does not finish");
@@ -122,14 +124,16 @@ private:
     }
     [[nodiscard]] static attempt_result failed(int fd, errc code, std::string message) {
         if (fd >= 0) ::close(fd);
-        return {.outcome = attempt_result::failed, .fd = -1, .base = nullptr, .code = code, .message = std::move(message)};
+        return {
+            .outcome = attempt_result::failed, .fd = -1, .base = nullptr, .code = code, .message = std::move(message)};
     }
 
     [[nodiscard]] static result<void, setup_error> check(std::string_view pool_name, shm_options const& options) {
         bool const foreign = pool_name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos;
         if (pool_name.empty() || pool_name.size() > 200 || foreign)
-            return setup_error(errc::invalid_argument, "a shm pool name has 1 to 200 characters, no '/' and no zero: '" +
-                                                           std::string(pool_name) + "'");
+            return setup_error(errc::invalid_argument,
+                               "a shm pool name has 1 to 200 characters, no '/' and no zero: '" +
+                                   std::string(pool_name) + "'");
         if (options.nodes > max_memory_nodes)
             return setup_error(errc::invalid_argument, "nodes must be 1 to 64, not " + std::to_string(options.nodes));
         if (options.node_bytes > remote_ptr::max_offset)
@@ -144,7 +148,8 @@ private:
             return failed(-1, errc::unreachable, "cannot open /dev/shm" + path + ": " + std::strerror(errno));
         if (options.node_bytes == 0)
             return failed(-1, errc::not_found,
-                          "there is no shared memory segment /dev/shm" + path + "; give a size to create it (?size=1GiB)");
+                          "there is no shared memory segment /dev/shm" + path +
+                              "; give a size to create it (?size=1GiB)");
         int const fd = ::shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0) {
             if (errno == EEXIST) return {}; // somebody else was faster: join
@@ -161,8 +166,9 @@ private:
         // Reserved now: memory that runs out later would be a signal in the middle of an operation.
         if (int const e = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes)); e != 0) {
             ::shm_unlink(path.c_str());
-            return failed(fd, errc::out_of_memory, "cannot reserve " + std::to_string(bytes) +
-                                                       " bytes of shared memory (df /dev/shm): " + std::strerror(e));
+            return failed(fd, errc::out_of_memory,
+                          "cannot reserve " + std::to_string(bytes) +
+                              " bytes of shared memory (df /dev/shm): " + std::strerror(e));
         }
         auto* const base = map(fd, bytes);
         if (base == nullptr) {
@@ -206,15 +212,18 @@ private:
             h.stride != round_up(h.node_bytes, page))
             return failed(fd, errc::bad_format, where + "its header is damaged");
         if (static_cast<std::uint64_t>(s.st_size) != segment_bytes(h.stride, h.nodes))
-            return failed(fd, errc::bad_format, where + "its length is " + std::to_string(s.st_size) + " bytes, expected " +
-                                                    std::to_string(segment_bytes(h.stride, h.nodes)));
+            return failed(fd, errc::bad_format,
+                          where + "its length is " + std::to_string(s.st_size) + " bytes, expected " +
+                              std::to_string(segment_bytes(h.stride, h.nodes)));
         if (alone && h.keep == 0) return leave_with(attempt_result::stale);
         if (options.node_bytes != 0 && options.node_bytes != h.node_bytes)
-            return failed(fd, errc::bad_format, where + "size is " + std::to_string(h.node_bytes) + ", expected " +
-                                                    std::to_string(options.node_bytes));
+            return failed(fd, errc::bad_format,
+                          where + "size is " + std::to_string(h.node_bytes) + ", expected " +
+                              std::to_string(options.node_bytes));
         if (options.nodes != 0 && options.nodes != h.nodes)
-            return failed(fd, errc::bad_format, where + "nodes is " + std::to_string(h.nodes) + ", expected " +
-                                                    std::to_string(options.nodes));
+            return failed(fd, errc::bad_format,
+                          where + "nodes is " + std::to_string(h.nodes) + ", expected " +
+                              std::to_string(options.nodes));
         auto* const base = map(fd, segment_bytes(h.stride, h.nodes));
         if (base == nullptr) return failed(fd, errc::out_of_memory, where + "cannot map it: " + std::strerror(errno));
         if (alone) ::flock(fd, LOCK_SH);

@@ -23,7 +23,7 @@ struct index_check {
     std::uint64_t nodes = 0;
     std::uint64_t remote_bytes = 0;
     std::uint32_t height = 0;
-    std::uint64_t unlinked = 0;          ///< nodes that only their left neighbour leads to: a split whose owner is not done
+    std::uint64_t unlinked = 0; ///< nodes that only their left neighbour leads to: a split whose owner is not done
     std::vector<std::string> violations; ///< broken invariants, at most max_violations; empty: the index is sound
     static constexpr std::size_t max_violations = 100;
 };
@@ -38,13 +38,13 @@ struct scan_range {
 /// An index over sessions of type Session. All calls are coroutines on that session's thread; an index object is shared
 /// by all threads of a process. Meaning, cost and errors stand at the index types; the contract suite tests them all.
 template <typename T, typename Session>
-concept ordered_index = requires(T tree, Session& s, typename T::key_type const& key, typename T::value_type const& value,
-                         std::span<typename T::key_type const> keys,
-                         std::span<std::optional<typename T::value_type>> found,
-                         std::span<mutation<typename T::key_type, typename T::value_type>> changes,
-                         std::span<entry<typename T::key_type, typename T::value_type>> entries,
-                         std::span<entry<typename T::key_type, typename T::value_type> const> sorted,
-                         scan_range<typename T::key_type> const& range) {
+concept ordered_index = requires(T tree, Session& s, typename T::key_type const& key,
+                                 typename T::value_type const& value, std::span<typename T::key_type const> keys,
+                                 std::span<std::optional<typename T::value_type>> found,
+                                 std::span<mutation<typename T::key_type, typename T::value_type>> changes,
+                                 std::span<entry<typename T::key_type, typename T::value_type>> entries,
+                                 std::span<entry<typename T::key_type, typename T::value_type> const> sorted,
+                                 scan_range<typename T::key_type> const& range) {
     { tree.find(s, key) } -> std::same_as<task<result<std::optional<typename T::value_type>>>>;
     { tree.find_many(s, keys, found) } -> std::same_as<task<result<void>>>;
     { tree.insert(s, key, value) } -> std::same_as<task<result<bool>>>;

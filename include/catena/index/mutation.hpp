@@ -20,9 +20,9 @@ enum class mutation_outcome : std::uint8_t {
     inserted, ///< the key was absent and is now there
     replaced, ///< upsert: the key was there, its value is now the new one
     erased,
-    present,  ///< insert: the key was there; nothing changed
-    absent,   ///< erase: the key was not there; nothing changed
-    differs,  ///< erase_if: the value is another one; nothing changed
+    present, ///< insert: the key was there; nothing changed
+    absent,  ///< erase: the key was not there; nothing changed
+    differs, ///< erase_if: the value is another one; nothing changed
 };
 
 template <typename Key, typename Value>

@@ -130,9 +130,16 @@ private:
     using normal = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
     // Header words of a frame's contents, then keys, then children, in ascending order of the keys.
-    enum : std::size_t { at_node = 0, at_link = 1, at_count = 2, at_low = 3, at_high = at_low + key_words,
-                         at_keys = at_high + key_words, at_children = at_keys + Layout::slots * key_words,
-                         frame_words = at_children + Layout::slots };
+    enum : std::size_t {
+        at_node = 0,
+        at_link = 1,
+        at_count = 2,
+        at_low = 3,
+        at_high = at_low + key_words,
+        at_keys = at_high + key_words,
+        at_children = at_keys + Layout::slots * key_words,
+        frame_words = at_children + Layout::slots
+    };
     static constexpr word unbounded_bit = word{1} << 32U;
 
     struct frame : boost::intrusive::unordered_set_base_hook<normal>, boost::intrusive::list_base_hook<normal> {
@@ -240,7 +247,8 @@ private:
             put(at_high + i, raw[Layout::high_at + i]);
         }
         for (std::size_t n = 0; n < count; ++n) {
-            for (std::size_t i = 0; i < key_words; ++i) put(at_keys + n * key_words + i, raw[Layout::slot_at(order[n]) + i]);
+            for (std::size_t i = 0; i < key_words; ++i)
+                put(at_keys + n * key_words + i, raw[Layout::slot_at(order[n]) + i]);
             put(at_children + n, raw[Layout::payload_at(order[n])]);
         }
         f.sequence.store(sequence + 2, std::memory_order_release);

@@ -67,13 +67,15 @@ public:
         if (name.empty() || name.size() > index_spec::max_name)
             return setup_error(errc::invalid_argument, "an index name has 1 to 47 characters, '" + std::string(name) +
                                                            "' has " + std::to_string(name.size()));
-        auto const created = sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return first_leaf(s, h); }));
+        auto const created =
+            sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return first_leaf(s, h); }));
         if (!created) {
             auto const code = created.error().code;
             if (code == errc::already_exists)
                 return setup_error(code, "the pool has an index '" + std::string(name) + "' already");
             if (code == errc::full)
-                return setup_error(code, "the catalog is full: a pool holds " + std::to_string(catalog_slots) + " indexes");
+                return setup_error(code,
+                                   "the catalog is full: a pool holds " + std::to_string(catalog_slots) + " indexes");
             return setup_error(created.error());
         }
         return sherman_tree(*created, cache_bytes);
@@ -130,7 +132,7 @@ public:
     /// one READ for each leaf, for every options::batch_nodes keys.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<Key const> keys,
-                                               std::span<std::optional<Value>> found) {
+                                                              std::span<std::optional<Value>> found) {
         if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
         for (std::size_t at = 0; at < keys.size(); at += Options::batch_nodes) {
             auto const n = std::min(Options::batch_nodes, keys.size() - at);
@@ -150,8 +152,8 @@ public:
     /// As insert, but tells the value in force: `value`, or the one that was there first.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<Value>> insert_if_absent(Session& s, Key const& key, Value const& value) {
-        mutation<Key, Value> m{.key = key, .value = value, .kind = mutation_kind::insert,
-                               .outcome = mutation_outcome::pending};
+        mutation<Key, Value> m{
+            .key = key, .value = value, .kind = mutation_kind::insert, .outcome = mutation_outcome::pending};
         if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
         co_return m.value;
     }
@@ -196,7 +198,7 @@ public:
     /// once, one that is absent throughout is not seen. As a rule 1 round trip for a few hundred entries.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<std::size_t>> scan(Session& s, scan_range<Key> const& range,
-                                                 std::span<entry<Key, Value>> out) {
+                                                                std::span<entry<Key, Value>> out) {
         return detail::scan<leaf>(s, *state_, range, out);
     }
 
@@ -238,7 +240,8 @@ private:
     }
 
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> one(Session& s, Key key, Value value, mutation_kind kind, mutation_outcome yes) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> one(Session& s, Key key, Value value, mutation_kind kind,
+                                                        mutation_outcome yes) {
         mutation<Key, Value> m{.key = key, .value = value, .kind = kind, .outcome = mutation_outcome::pending};
         if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
         co_return m.outcome == yes;

@@ -41,8 +41,10 @@ namespace catena {
 
 /// A key: totally ordered, equal exactly when its bytes are equal, of 8 to 64 bytes in whole words.
 template <typename K>
-concept index_key = wire_struct<K> && std::totally_ordered<K> && std::has_unique_object_representations_v<K> &&
-                    sizeof(K) % word_bytes == 0 && sizeof(K) <= 64;
+concept index_key =
+    wire_struct<K> && std::totally_ordered<K> && std::has_unique_object_representations_v<K> && sizeof(K) % word_bytes
+        == 0 &&
+    sizeof(K) <= 64;
 
 /// A value: any trivially copyable type of at most 64 bytes.
 template <typename V>
@@ -64,8 +66,8 @@ inline constexpr std::size_t meta_word = 2;
 /// The meta word of a node, which never tears.
 struct node_meta {
     std::uint8_t level = 0;
-    bool dead = false;       ///< merged away: `link` names the node that has its keys
-    bool unbounded = false;  ///< there is no high fence: the rightmost node of its level
+    bool dead = false;      ///< merged away: `link` names the node that has its keys
+    bool unbounded = false; ///< there is no high fence: the rightmost node of its level
     std::uint16_t index_tag = 0;
     std::uint32_t incarnation = 0;
 
@@ -167,7 +169,8 @@ public:
     /// Calls visit(slot) for every occupied slot.
     template <typename Visit>
     void for_each_slot(Visit visit) const {
-        for (word rest = occupancy(); rest != 0; rest &= rest - 1) visit(static_cast<std::size_t>(std::countr_zero(rest)));
+        for (word rest = occupancy(); rest != 0; rest &= rest - 1)
+            visit(static_cast<std::size_t>(std::countr_zero(rest)));
     }
 
     /// The seal that these contents must carry under `version`.
@@ -186,7 +189,8 @@ public:
     /// An empty node that covers everything.
     void format(std::uint8_t level, std::uint16_t index_tag, std::uint32_t incarnation) const noexcept {
         std::fill_n(image_, Layout::words, word{0});
-        set_meta({.level = level, .dead = false, .unbounded = true, .index_tag = index_tag, .incarnation = incarnation});
+        set_meta(
+            {.level = level, .dead = false, .unbounded = true, .index_tag = index_tag, .incarnation = incarnation});
         set_low(lowest_key<key_type>::value());
     }
 

@@ -34,8 +34,8 @@ struct index_spec {
     static constexpr std::size_t max_name = 47;
 
     std::array<char, max_name + 1> name{};
-    std::array<char, 16> type{};       ///< "sherman", ...
-    std::uint32_t layout_version = 0;  ///< of the node format
+    std::array<char, 16> type{};      ///< "sherman", ...
+    std::uint32_t layout_version = 0; ///< of the node format
     std::uint32_t key_bytes = 0;
     std::uint32_t value_bytes = 0;
     std::uint32_t node_bytes = 0;
@@ -96,7 +96,8 @@ struct catalog_listing {
         return "index '" + std::string(found.name_view()) + "': " + field + " is " + is + ", expected " + expected;
     };
     auto const text = [](std::uint32_t n) { return std::to_string(n); };
-    if (found.type != wanted.type) return differs("type", std::string(found.type_view()), std::string(wanted.type_view()));
+    if (found.type != wanted.type)
+        return differs("type", std::string(found.type_view()), std::string(wanted.type_view()));
     if (found.layout_version != wanted.layout_version)
         return differs("layout_version", text(found.layout_version), text(wanted.layout_version));
     if (found.key_bytes != wanted.key_bytes) return differs("key_bytes", text(found.key_bytes), text(wanted.key_bytes));
@@ -146,7 +147,8 @@ template <typename Session>
             if (holder != watched) owner_lease = {};
             watched = holder;
             member_record owner;
-            op read = op::read(member_at(static_cast<std::uint32_t>(holder >> 32U) % member_slots), &owner, sizeof owner);
+            op read =
+                op::read(member_at(static_cast<std::uint32_t>(holder >> 32U) % member_slots), &owner, sizeof owner);
             if (auto const r = co_await s.submit(read); !r) co_return r.error();
             bool const same = (owner.incarnation() & 0x7fffffffU) == (holder >> 1U & 0x7fffffffU);
             if (!same || owner_lease.expired(owner, s.channel().now(), lease_of(s))) expected = holder;
@@ -194,7 +196,8 @@ template <typename Session>
 /// Enters a new index whose root is made by `make_root(catalog_handle) -> task<result<word>>` once the entry is known.
 /// Errors: invalid_argument (empty or too long a name), already_exists, full, and those of make_root; nothing is entered.
 template <typename Session, typename MakeRoot>
-[[nodiscard, gnu::noinline]] task<result<catalog_handle>> create_index(Session& s, index_spec const& spec, MakeRoot make_root) {
+[[nodiscard, gnu::noinline]] task<result<catalog_handle>> create_index(Session& s, index_spec const& spec,
+                                                                       MakeRoot make_root) {
     bool const terminated = spec.name.back() == 0 && spec.type.back() == 0;
     if (!terminated || spec.name_view().empty()) co_return make_error(errc::invalid_argument);
     if (auto const r = co_await detail::lock_catalog(s); !r) co_return r.error();

@@ -41,7 +41,8 @@ private:
 
 /// Puts `block` on the list. link_at: byte offset of the link word inside the block. 2 round trips without contention.
 template <typename Session>
-[[nodiscard, gnu::noinline]] task<result<void>> push_free(Session& s, remote_ptr head, remote_ptr block, std::uint64_t link_at) {
+[[nodiscard, gnu::noinline]] task<result<void>> push_free(Session& s, remote_ptr head, remote_ptr block,
+                                                          std::uint64_t link_at) {
     op read = op::read(head, nullptr, word_bytes);
     word seen = 0;
     read.local = &seen;

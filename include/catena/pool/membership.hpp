@@ -71,7 +71,8 @@ template <typename Session>
 namespace detail {
 
 template <typename Session>
-[[nodiscard, gnu::noinline]] task<result<bool>> claim_member(Session& s, std::uint32_t slot, member_record const& seen) {
+[[nodiscard, gnu::noinline]] task<result<bool>> claim_member(Session& s, std::uint32_t slot,
+                                                             member_record const& seen) {
     auto const incarnation = seen.incarnation() + 1;
     op claim = op::cas(member_at(slot), seen.state, member_record::state_of(incarnation, true));
     if (auto const r = co_await s.submit(claim); !r) co_return r.error();

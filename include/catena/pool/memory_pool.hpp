@@ -52,8 +52,8 @@ public:
                                                            std::to_string(min_node_bytes) + " bytes, not " +
                                                            std::to_string(fabric.node_bytes()));
         if (fabric.node_bytes() > max_node_bytes)
-            return setup_error(errc::invalid_argument, "a memory node must have at most " +
-                                                           std::to_string(max_node_bytes) + " bytes (64 TiB)");
+            return setup_error(errc::invalid_argument,
+                               "a memory node must have at most " + std::to_string(max_node_bytes) + " bytes (64 TiB)");
         if (options.lease.count() < 1 || options.lease.count() > 3'600'000)
             return setup_error(errc::invalid_argument, "lease must be 1 to 3600000 milliseconds");
         auto pool = connect(fabric, options);
@@ -89,10 +89,9 @@ public:
                                                          "written over it");
             block.node = node;
             block.seal = seal_of(block);
-            std::array ops{
-                op::write({node, word_bytes}, reinterpret_cast<std::byte const*>(&block) + word_bytes,
-                          sizeof block - word_bytes),
-                op::write({node, 0}, &block.magic, word_bytes)};
+            std::array ops{op::write({node, word_bytes}, reinterpret_cast<std::byte const*>(&block) + word_bytes,
+                                     sizeof block - word_bytes),
+                           op::write({node, 0}, &block.magic, word_bytes)};
             if (auto r = pool->submit(batch(ops)); !r) return setup_error(r.error());
         }
         return enter(std::move(*pool), block);
@@ -182,8 +181,12 @@ private:
         return pool;
     }
 
-    [[nodiscard, gnu::noinline]] static task<result<void>> submit_one(session_type& s, op& one) { co_return co_await s.submit(one); }
-    [[nodiscard, gnu::noinline]] static task<result<void>> submit_all(session_type& s, batch ops) { co_return co_await s.submit(ops); }
+    [[nodiscard, gnu::noinline]] static task<result<void>> submit_one(session_type& s, op& one) {
+        co_return co_await s.submit(one);
+    }
+    [[nodiscard, gnu::noinline]] static task<result<void>> submit_all(session_type& s, batch ops) {
+        co_return co_await s.submit(ops);
+    }
     [[nodiscard]] result<void> submit(batch ops) { return sync_wait(*setup_, submit_all(*setup_, ops)); }
     [[nodiscard]] result<void> read_superblock(std::uint16_t node, superblock& to) {
         op read = op::read({node, 0}, &to, sizeof to);

@@ -33,13 +33,13 @@ struct member_id {
 
 /// What the sessions of one client (usually one process) share.
 struct pool_state {
-    superblock geometry{};                     ///< of memory node 0
+    superblock geometry{};                                      ///< of memory node 0
     std::chrono::nanoseconds patience{std::chrono::seconds(2)}; ///< bound of every wait for somebody else
     member_id self;                            ///< set by membership join before the first session writes
     std::atomic<std::int64_t> lease_renewed{}; ///< channel clock, nanoseconds: when the last renewal was posted
     std::atomic<bool> lease_renewing{false};
     std::atomic<std::uint64_t> heartbeat{0};
-    std::atomic<unsigned> sessions{0};         ///< made so far; spreads their allocations over the memory nodes
+    std::atomic<unsigned> sessions{0}; ///< made so far; spreads their allocations over the memory nodes
 };
 
 /// A coroutine that waits for something inside this process (a local lock). Whoever grants it sets `granted`, last.
@@ -61,11 +61,11 @@ struct allocation_state {
         std::uint64_t next = 0;
         std::uint64_t end = 0;
     };
-    std::vector<chunk> chunks;            ///< one for each memory node
-    std::vector<block> freed;             ///< blocks freed by this session, all of freed_bytes
+    std::vector<chunk> chunks; ///< one for each memory node
+    std::vector<block> freed;  ///< blocks freed by this session, all of freed_bytes
     std::uint64_t freed_bytes = 0;
-    std::vector<bool> exhausted;          ///< memory nodes whose cursor ran past the end
-    std::uint16_t turn = 0;               ///< next memory node to allocate on
+    std::vector<bool> exhausted; ///< memory nodes whose cursor ran past the end
+    std::uint16_t turn = 0;      ///< next memory node to allocate on
 };
 
 template <channel Channel>

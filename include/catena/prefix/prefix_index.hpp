@@ -47,7 +47,8 @@ public:
     /// How many leading blocks of `c` are listed. `out` (empty, or at least as long as the chain) receives the locations
     /// of those blocks. Errors: those of Index::find_many; nothing is changed.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match(Session& s, chain c, std::span<location> out, match_strategy how) {
+    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match(Session& s, chain c, std::span<location> out,
+                                                                 match_strategy how) {
         if (!out.empty() && out.size() < c.size()) co_return make_error(errc::invalid_argument);
         switch (how) {
         case match_strategy::sequential: co_return co_await match_windows(s, c, out, 1, 1);
@@ -61,7 +62,8 @@ public:
     /// matched[i] = leading blocks of chains[i] that are listed; all lookups share their round trips.
     /// Errors: invalid_argument (the spans differ in length), those of Index::find_many.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> match_many(Session& s, std::span<chain const> chains, std::span<std::size_t> matched) {
+    [[nodiscard, gnu::noinline]] task<result<void>> match_many(Session& s, std::span<chain const> chains,
+                                                               std::span<std::size_t> matched) {
         if (chains.size() != matched.size()) co_return make_error(errc::invalid_argument);
         std::size_t total = 0;
         for (auto const& c : chains) total += c.size();
@@ -82,7 +84,8 @@ public:
     /// Lists c[i] at locations[i] where it is not listed yet; locations[i] becomes the location in force: first wins.
     /// Errors: invalid_argument (sizes differ), those of Index::apply: a part of the chain may be listed then.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<publish_counts>> publish(Session& s, chain c, std::span<location> locations) {
+    [[nodiscard, gnu::noinline]] task<result<publish_counts>> publish(Session& s, chain c,
+                                                                      std::span<location> locations) {
         if (c.size() != locations.size()) co_return make_error(errc::invalid_argument);
         scratch_lease const memory(s.scratches());
         auto const changes = memory->template take<change>(std::min(c.size(), window));
@@ -90,7 +93,9 @@ public:
         for (std::size_t at = 0; at < c.size(); at += window) {
             auto const n = std::min(window, c.size() - at);
             for (std::size_t i = 0; i < n; ++i)
-                changes[i] = {.key = c[at + i], .value = locations[at + i], .kind = mutation_kind::insert,
+                changes[i] = {.key = c[at + i],
+                              .value = locations[at + i],
+                              .kind = mutation_kind::insert,
                               .outcome = mutation_outcome::pending};
             if (auto const r = co_await blocks_->apply(s, changes.first(n)); !r) co_return r.error();
             for (std::size_t i = 0; i < n; ++i) {
@@ -105,7 +110,7 @@ public:
     /// Returns how many went. Errors: invalid_argument, those of Index::apply: the blocks near the root may be left.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<std::size_t>> forget(Session& s, chain c, std::size_t keep,
-                                                   std::span<location const> expected) {
+                                                                  std::span<location const> expected) {
         if (!expected.empty() && expected.size() != c.size()) co_return make_error(errc::invalid_argument);
         scratch_lease const memory(s.scratches());
         auto const changes = memory->template take<change>(std::min(c.size(), window));
@@ -114,7 +119,8 @@ public:
             auto const n = std::min(window, end - keep);
             end -= n;
             for (std::size_t i = 0; i < n; ++i)
-                changes[i] = {.key = c[end + i], .value = expected.empty() ? location{} : expected[end + i],
+                changes[i] = {.key = c[end + i],
+                              .value = expected.empty() ? location{} : expected[end + i],
                               .kind = expected.empty() ? mutation_kind::erase : mutation_kind::erase_if,
                               .outcome = mutation_outcome::pending};
             if (auto const r = co_await blocks_->apply(s, changes.first(n)); !r) co_return r.error();
@@ -146,8 +152,8 @@ private:
 
     /// Reads windows of `first`, then doubled up to `most` blocks, until one has a gap.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match_windows(Session& s, chain c, std::span<location> out, std::size_t first,
-                                                          std::size_t most) {
+    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match_windows(Session& s, chain c, std::span<location> out,
+                                                                         std::size_t first, std::size_t most) {
         scratch_lease const memory(s.scratches());
         auto const found = memory->template take<std::optional<location>>(std::min(c.size(), most));
         std::size_t at = 0;
@@ -165,7 +171,8 @@ private:
     /// Bisects as if presence were prefix-closed, then reads everything below the boundary: a gap there shortens the
     /// answer, and the boundary itself is a block that was seen absent, so the answer is the longest prefix in any case.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match_bisecting(Session& s, chain c, std::span<location> out) {
+    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match_bisecting(Session& s, chain c,
+                                                                           std::span<location> out) {
         std::size_t present = 0; // c[present - 1] was seen
         std::size_t absent = c.size();
         while (present < absent) {

@@ -38,10 +38,10 @@ struct lock_request : local_waiter, lock_hook {
                                              boost::intrusive::constant_time_size<false>>;
 
     node_ref node;
-    word* image = nullptr; ///< where a handed-over image goes; the node's image while held
-    list_type queue;       ///< of a holder: who waits behind it, first come first served
-    bool handed = false;   ///< granted together with the remote lock and the current image
-    bool refused = false;  ///< the holder before gave up: this request was never granted
+    word* image = nullptr;  ///< where a handed-over image goes; the node's image while held
+    list_type queue;        ///< of a holder: who waits behind it, first come first served
+    bool handed = false;    ///< granted together with the remote lock and the current image
+    bool refused = false;   ///< the holder before gave up: this request was never granted
     unsigned handovers = 0; ///< how many in a row brought the remote lock here
 };
 

@@ -64,9 +64,9 @@ template <typename View>
 
 /// Which words of a node changed against what lies in remote memory, for W3 and W4.
 struct node_changes {
-    word slots = 0;          ///< bit i: slot i is new as a whole (it was free)
-    word payloads = 0;       ///< bit i: only the payload word of slot i is new (N2: one word)
-    bool fences = false;     ///< meta, link, fences
+    word slots = 0;      ///< bit i: slot i is new as a whole (it was free)
+    word payloads = 0;   ///< bit i: only the payload word of slot i is new (N2: one word)
+    bool fences = false; ///< meta, link, fences
     bool occupancy = false;
 
     [[nodiscard]] constexpr bool any() const noexcept { return slots != 0 || payloads != 0 || fences || occupancy; }

@@ -34,7 +34,7 @@ namespace catena::detail {
 
 template <typename Layout, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
-                                                 typename Tree::key_type key);
+                                                                typename Tree::key_type key);
 
 template <typename Layout>
 inline constexpr std::size_t nearly_empty = std::max<std::size_t>(1, Layout::capacity / 16);
@@ -105,7 +105,9 @@ private:
         std::size_t n = 0;
         for (auto const& g : round.groups())
             if (g.unlinked && (!g.splits || g.published()))
-                links[n++] = {.key = g.separator, .value = g.unlinked, .kind = mutation_kind::link,
+                links[n++] = {.key = g.separator,
+                              .value = g.unlinked,
+                              .kind = mutation_kind::link,
                               .outcome = mutation_outcome::pending};
         if (n == 0) co_return result<void>{};
         batch_writer<inner, Session, Tree> parents(s_, tree_, level_ + 1, links.first(n));

@@ -29,14 +29,15 @@ public:
     using key_type = typename Layout::key_type;
     using payload_type = typename Layout::payload_type;
 
-    level_builder(Session& s, Tree& tree, std::uint32_t level) : s_(s), tree_(tree), level_(level), memory_(s.scratches()) {
+    level_builder(Session& s, Tree& tree, std::uint32_t level)
+        : s_(s), tree_(tree), level_(level), memory_(s.scratches()) {
         images_ = memory_->image(group * Layout::bytes);
     }
 
     /// Builds the level; `children` receives the low fence and reference of each node.
     template <typename Items>
-    [[nodiscard, gnu::noinline]] task<result<void>> build(Items const& items, std::vector<entry<key_type, node_ref>>& children,
-                                           std::vector<block>& made) {
+    [[nodiscard, gnu::noinline]] task<result<void>>
+    build(Items const& items, std::vector<entry<key_type, node_ref>>& children, std::vector<block>& made) {
         auto const per_node = std::max<std::size_t>(2, Layout::capacity * 9 / 10);
         auto const nodes = (items.size() + per_node - 1) / per_node;
         auto next = co_await allocate_node(s_, tree_, level_);
@@ -150,11 +151,13 @@ bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typen
     empty.set_link(*built);
     empty.seal(s.pool().self.tag(), true);
     std::array<op, max_publish_ops> ops;
-    auto const n = plan_publish(empty, root->at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
+    auto const n =
+        plan_publish(empty, root->at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
     if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
     op install = op::cas(tree.handle.root(), root->bits(), built->bits());
     if (auto const r = co_await s.submit(install); !r) co_return r.error();
-    if (!install.swapped()) co_return make_error(errc::dropped); // an index that is dropped: nobody else changes its root
+    if (!install.swapped())
+        co_return make_error(errc::dropped); // an index that is dropped: nobody else changes its root
     tree.root.store(built->bits(), std::memory_order_relaxed);
     co_return co_await free_node(s, tree, {.at = root->at(), .lives = meta.incarnation});
 }

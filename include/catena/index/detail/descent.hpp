@@ -79,8 +79,8 @@ void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t
 /// Brings every probe to a node of `level` (leaves: 0). False: the tree has no such level. Round trips: none if all
 /// internal nodes are cached, else one for each level that is not. Errors: contended, dropped, unreachable.
 template <typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<bool>> descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes,
-                                         std::uint32_t level) {
+[[nodiscard, gnu::noinline]] task<result<bool>>
+descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes, std::uint32_t level) {
     using inner = typename Tree::inner;
     constexpr std::size_t images = 64;
     retry again;

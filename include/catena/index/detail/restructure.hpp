@@ -32,8 +32,8 @@ namespace catena::detail {
 
 /// A root of `level` over the present root and `right`. False: somebody else was first. 2 round trips.
 template <typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
-                                           node_ref right) {
+[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level,
+                                                          typename Tree::key_type separator, node_ref right) {
     using inner = typename Tree::inner;
     auto const old = co_await refresh_root(s, tree);
     if (!old) co_return old.error();
@@ -160,16 +160,16 @@ private:
         right_.set_link(locks_[1].node);
         right_.seal(me, true);
         auto const ops = memory_->template take<op>(2 * max_publish_ops);
-        auto n = plan_publish(right_, locks_[2].node.at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false},
-                              ops);
+        auto n = plan_publish(right_, locks_[2].node.at(),
+                              {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
 
         parent_.set_occupancy(parent_.occupancy() & ~(word{1} << separator_slot_));
         parent_.seal(me, false);
         left_.seal(me, false);
         n = plan_publish(left_, locks_[1].node.at(), left_changes, ops);
-        n += plan_publish(parent_, locks_[0].node.at(),
-                          {.slots = 0, .payloads = 0, .fences = false, .occupancy = true}, ops.subspan(n));
+        n += plan_publish(parent_, locks_[0].node.at(), {.slots = 0, .payloads = 0, .fences = false, .occupancy = true},
+                          ops.subspan(n));
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         tree_.cache.put(locks_[0].node, parent_);
         if constexpr (std::is_same_v<Layout, inner>) {
@@ -193,7 +193,7 @@ private:
 /// After an erase left the node that covers `key` nearly empty. 5 round trips if it merges.
 template <typename Layout, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
-                                                 typename Tree::key_type key) {
+                                                                typename Tree::key_type key) {
     merger<Layout, Session, Tree> m(s, tree, level);
     co_return co_await m.run(key);
 }

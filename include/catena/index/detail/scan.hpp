@@ -24,8 +24,9 @@ namespace catena::detail {
 
 /// found[i] = value of keys[i]; at most options::batch_nodes keys. 1 round trip, one READ for each distinct leaf.
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
-                                            std::span<std::optional<typename Leaf::payload_type>> found) {
+[[nodiscard, gnu::noinline]] task<result<void>>
+find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
+           std::span<std::optional<typename Leaf::payload_type>> found) {
     using probe_type = probe<typename Tree::key_type>;
     constexpr auto settled = ~std::uint32_t{0};
     scratch_lease const memory(s.scratches());
@@ -94,8 +95,9 @@ template <typename Leaf, typename Session, typename Tree>
 }
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<std::size_t>> scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
-                                             std::span<entry<typename Tree::key_type, typename Leaf::payload_type>> out) {
+[[nodiscard, gnu::noinline]] task<result<std::size_t>>
+scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
+     std::span<entry<typename Tree::key_type, typename Leaf::payload_type>> out) {
     constexpr std::size_t most_leaves = 16;
     constexpr std::size_t usual_fill = std::max<std::size_t>(1, Leaf::slots * 2 / 3);
     scratch_lease const memory(s.scratches());
@@ -110,9 +112,9 @@ template <typename Leaf, typename Session, typename Tree>
         leaves[0] = p.at;
         // The cursor stands in the middle of its leaf on average.
         auto const wanted = std::min(most_leaves, (out.size() - n + usual_fill / 2) / usual_fill + 1);
-        auto const followers = p.parent ? tree.cache.children_after(p.parent, p.key, range.to,
-                                                                    std::span(leaves).subspan(1, wanted - 1))
-                                        : 0;
+        auto const followers =
+            p.parent ? tree.cache.children_after(p.parent, p.key, range.to, std::span(leaves).subspan(1, wanted - 1))
+                     : 0;
         auto const reads = 1 + followers;
         for (std::size_t i = 0; i < reads; ++i)
             ops[i] = op::read(leaves[i].at(), images + i * Leaf::words, Leaf::bytes);

@@ -31,8 +31,9 @@ public:
 
     void complain(node_ref ref, std::string const& what) {
         if (report_.violations.size() == index_check::max_violations) return;
-        report_.violations.push_back("level " + std::to_string(ref.level()) + ", node " + std::to_string(ref.at().node()) +
-                                     ":" + std::to_string(ref.at().offset()) + ": " + what);
+        report_.violations.push_back("level " + std::to_string(ref.level()) + ", node " +
+                                     std::to_string(ref.at().node()) + ":" + std::to_string(ref.at().offset()) + ": " +
+                                     what);
     }
 
     /// The first node of a level must begin where all keys begin.
@@ -81,7 +82,8 @@ public:
 
     void end_level(node_ref last) {
         if (next_expected_ < expected_.size())
-            complain(last, std::to_string(expected_.size() - next_expected_) + " children of the level above do not exist");
+            complain(last,
+                     std::to_string(expected_.size() - next_expected_) + " children of the level above do not exist");
     }
 
     [[nodiscard]] std::vector<expected_child> take_children() { return std::exchange(children_, {}); }

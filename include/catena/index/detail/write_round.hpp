@@ -20,8 +20,8 @@
 namespace catena::detail {
 
 template <typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level, typename Tree::key_type separator,
-                                           node_ref right);
+[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level,
+                                                          typename Tree::key_type separator, node_ref right);
 template <typename Layout, typename Session, typename Tree>
 class write_round {
 public:
@@ -37,10 +37,10 @@ public:
           memory_(&memory) {}
 
     enum class stage : std::uint8_t {
-        skipped,  ///< not this round
-        reading,  ///< local lock held
-        editing,  ///< image valid, changes to publish
-        locked,   ///< remote lock held
+        skipped, ///< not this round
+        reading, ///< local lock held
+        editing, ///< image valid, changes to publish
+        locked,  ///< remote lock held
     };
 
     struct group : lock_request {
@@ -50,8 +50,8 @@ public:
         bool holds_local = false;
         bool splits = false;
         node_changes changes;
-        lock_word before;  ///< as read; what a lock that is given up goes back to
-        new_node right;    ///< of a split
+        lock_word before; ///< as read; what a lock that is given up goes back to
+        new_node right;   ///< of a split
         word* right_image = nullptr;
         key_type separator{}; ///< of a split, or of a sibling that lacks one
         node_ref unlinked;    ///< such a sibling
@@ -62,7 +62,6 @@ public:
     };
 
     static constexpr bool internal = std::is_same_v<typename Layout::payload_type, node_ref>;
-
 
     /// Sets the outcomes of what it applied. After an error nothing of this round is locked, and what was not published
     /// is pending.
@@ -144,7 +143,8 @@ private:
             return probes_[a].at != probes_[b].at ? probes_[a].at < probes_[b].at : a < b;
         });
         std::size_t n = 0;
-        for (std::size_t i = 0; i < order_.size(); ++i) n += i == 0 || probes_[order_[i]].at != probes_[order_[i - 1]].at;
+        for (std::size_t i = 0; i < order_.size(); ++i)
+            n += i == 0 || probes_[order_[i]].at != probes_[order_[i - 1]].at;
         n = std::min(n, Tree::options::batch_nodes);
         groups_ = memory_->template take<group>(n);
         std::uint32_t i = 0;
@@ -192,7 +192,8 @@ private:
                 auto const seen = state == visit::here ? cover(node, p.key) : state;
                 (void)follow(tree_, p, seen, node);
                 if (seen == visit::right) suspect(g);
-                if (seen != visit::here || (g.before.locked() && !g.handed)) continue; // next round; or another client's
+                if (seen != visit::here || (g.before.locked() && !g.handed))
+                    continue; // next round; or another client's
                 if (!edit(node, free_before, g.changes, mutations_[order_[i]])) no_room = true;
             }
             if (no_room && !g.changes.any()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// wire_struct: what may lie in remote memory; and moving such values in and out of arrays of 8-byte words.
+// wire_struct: what may lie in remote memory; and moving values in and out of arrays of 8-byte words.
 // Thread safety: pure functions over memory that the caller owns.
 #pragma once
 
@@ -21,17 +21,21 @@ inline constexpr std::size_t word_bytes = sizeof(word);
 template <typename T>
 concept wire_struct = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> && alignof(T) <= word_bytes;
 
+/// What can be moved as words: the values of indexes, of any alignment, private members and all.
+template <typename T>
+concept word_copyable = std::is_trivially_copyable_v<T>;
+
 /// Words that a T takes up, the last one padded with zeros.
-template <wire_struct T>
+template <word_copyable T>
 inline constexpr std::size_t words_of = (sizeof(T) + word_bytes - 1) / word_bytes;
 
-template <wire_struct T>
+template <word_copyable T>
 void store_words(word* to, T const& value) noexcept {
     if constexpr (sizeof(T) % word_bytes != 0) to[words_of<T> - 1] = 0;
     std::memcpy(to, &value, sizeof(T));
 }
 
-template <wire_struct T>
+template <word_copyable T>
 [[nodiscard]] T load_words(word const* from) noexcept {
     static_assert(std::is_default_constructible_v<T>);
     T value;

@@ -21,7 +21,8 @@ concept completion_awaitable = requires(A a) {
     { a.await_resume() } -> std::same_as<result<void>>;
 };
 
-// clang-format off: version 14 breaks lines before noexcept in requirements
+// Version 14 of clang-format would break lines before `noexcept` in requirements.
+// clang-format off
 
 /// A channel posts one-sided operations to all memory nodes of a fabric. One thread at a time.
 ///   submit(ops)  posts the batch when awaited; the await ends when all operations completed: one round trip. An error

@@ -48,7 +48,7 @@ concept index_key =
 
 /// A value: any trivially copyable type of at most 64 bytes.
 template <typename V>
-concept index_value = wire_struct<V> && std::default_initializable<V> && sizeof(V) <= 64;
+concept index_value = word_copyable<V> && std::default_initializable<V> && sizeof(V) <= 64;
 
 /// The smallest key. Specialise for a struct whose value-initialised object is not its smallest.
 template <index_key K>
@@ -84,7 +84,7 @@ struct node_meta {
     }
 };
 
-template <index_key Key, wire_struct Payload, std::size_t NodeBytes>
+template <index_key Key, word_copyable Payload, std::size_t NodeBytes>
 struct node_layout {
     using key_type = Key;
     using payload_type = Payload;

@@ -123,7 +123,7 @@ public:
                 if (slot == leaf::slots) co_return std::optional<Value>{};
                 co_return std::optional<Value>(node.payload(slot));
             }
-            (void)detail::follow(*state_, p, seen, node);
+            detail::follow(*state_, p, seen, node);
             if (auto const r = co_await again.wait(s); !r) co_return r.error();
         }
     }

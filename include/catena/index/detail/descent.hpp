@@ -28,26 +28,25 @@ struct probe {
     node_ref parent; ///< the internal node that said so: one level up, or a cached left neighbour
 };
 
-/// Moves a probe on after inspect() said what its node is. False: the node must be read again as it is (torn).
+/// Moves a probe on after inspect() said what its node is. A torn node is read again where it is.
 template <typename Tree, typename View>
-[[nodiscard]] bool follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View const& node) noexcept {
+void follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View const& node) noexcept {
     switch (seen) {
-    case visit::here: return true;
-    case visit::torn: return false;
+    case visit::here:
+    case visit::torn: return;
     case visit::right:
     case visit::dead:
         // The parent's copy is out of date, or the split is not linked yet: let the next descent read the parent.
         tree.cache.drop(p.parent);
         if (!p.parent) tree.root.store(0, std::memory_order_relaxed);
         p.at = node.link();
-        return true;
+        return;
     case visit::stale:
         tree.cache.drop(p.parent);
         tree.root.store(0, std::memory_order_relaxed);
         p.at = p.parent = {};
-        return true;
+        return;
     }
-    return true;
 }
 
 /// Walks as far down to `level` as cached nodes lead.
@@ -130,7 +129,7 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
             while (ops[o].target != from.at()) ++o;
             node_view<inner> const node(static_cast<word*>(ops[o].local));
             auto const seen = inspect(node, from, tree.handle.tag(), p.key);
-            (void)follow(tree, p, seen, node);
+            follow(tree, p, seen, node);
             if (seen != visit::here) {
                 ++s.stats().retries;
                 continue;

@@ -72,7 +72,7 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
                     found[pending[i]] = node.payload(slot);
                 pending[i] = settled;
             } else {
-                (void)follow(tree, p, seen, node);
+                follow(tree, p, seen, node);
             }
         }
         std::size_t left = 0;
@@ -125,7 +125,7 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
             auto const seen = inspect(node, leaves[i], tree.handle.tag(), p.key);
             if (seen != visit::here) {
                 if (i > 0) break; // a guess that was wrong: the cursor's own descent decides
-                (void)follow(tree, p, seen, node);
+                follow(tree, p, seen, node);
                 if (auto const r = co_await again.wait(s); !r) co_return r.error();
                 more = false;
                 continue;

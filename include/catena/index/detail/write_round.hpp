@@ -190,7 +190,7 @@ private:
             for (auto i = g.first; i < g.last; ++i) {
                 auto& p = probes_[order_[i]];
                 auto const seen = state == visit::here ? cover(node, p.key) : state;
-                (void)follow(tree_, p, seen, node);
+                follow(tree_, p, seen, node);
                 if (seen == visit::right) suspect(g);
                 if (seen != visit::here || (g.before.locked() && !g.handed))
                     continue; // next round; or another client's

@@ -46,9 +46,10 @@ concept index_key =
         == 0 &&
     sizeof(K) <= 64;
 
-/// A value: any trivially copyable type of at most 64 bytes.
+/// A value: any trivially copyable type of at most 64 bytes that needs no more than the default alignment of new.
 template <typename V>
-concept index_value = word_copyable<V> && std::default_initializable<V> && sizeof(V) <= 64;
+concept index_value = word_copyable<V> && std::default_initializable<V> && sizeof(V) <= 64 &&
+                      alignof(V) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__; // values travel in coroutine frames
 
 /// The smallest key. Specialise for a struct whose value-initialised object is not its smallest.
 template <index_key K>

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <support/catch.hpp>
+#include <support/chains.hpp>
 #include <support/random.hpp>
 #include <support/scale.hpp>
 #include <support/threads.hpp>
@@ -27,17 +28,6 @@ namespace {
     auto const opened = client::open(uri, options);
     REQUIRE_FALSE(opened);
     return opened.error();
-}
-[[nodiscard]] std::vector<block_hash> chain_of(std::uint64_t chain, std::size_t n) {
-    std::vector<block_hash> c;
-    for (std::uint64_t i = 0; i < n; ++i)
-        c.push_back({.high = mix64(chain << 32U | i), .low = mix64(~(chain << 32U | i))});
-    return c;
-}
-[[nodiscard]] std::vector<location> places(std::uint16_t segment, std::size_t n) {
-    std::vector<location> l;
-    for (std::uint64_t i = 0; i < n; ++i) l.emplace_back(segment, i);
-    return l;
 }
 /// A name of a shared-memory pool that no other run of this test uses.
 [[nodiscard]] std::string shm_name(std::string const& purpose) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <support/catch.hpp>
+#include <support/chains.hpp>
 #include <support/random.hpp>
 #include <support/scale.hpp>
 #include <support/world.hpp>
@@ -27,18 +28,6 @@ struct short_batches : tree_options {
 };
 constexpr std::array strategies{match_strategy::sequential, match_strategy::batched, match_strategy::galloping,
                                 match_strategy::binary};
-
-[[nodiscard]] std::vector<block_hash> chain_of(std::uint64_t chain, std::size_t n) {
-    std::vector<block_hash> c;
-    for (std::uint64_t i = 0; i < n; ++i)
-        c.push_back({.high = mix64(chain << 32U | i), .low = mix64(~(chain << 32U | i))});
-    return c;
-}
-[[nodiscard]] std::vector<location> places(std::uint16_t segment, std::size_t n) {
-    std::vector<location> l;
-    for (std::uint64_t i = 0; i < n; ++i) l.emplace_back(segment, i);
-    return l;
-}
 
 template <typename Index>
 struct prefix_world {

@@ -324,8 +324,8 @@ private:
             if (lost_a_child(g)) {
                 node.set_lock(g.before.released());
                 ops[n++] = op::write(g.node.at(), node.image(), word_bytes);
+                if (auto const r = co_await drop_right(g); !r) co_return r.error(); // still locked: give_up() unlocks
                 g.at = stage::reading;
-                if (auto const r = co_await drop_right(g); !r) co_return r.error();
                 continue;
             }
             g.handing = tree_.locks.may_hand_over(g);

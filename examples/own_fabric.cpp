@@ -20,13 +20,15 @@ class slow_channel {
 public:
     static constexpr fabric_guarantees guarantees = immediate_channel::guarantees; // passed on, as we change no order
 
-    slow_channel(immediate_channel to, std::size_t& largest) noexcept : to_(to), largest_(&largest) {}
+    slow_channel(immediate_channel to, std::size_t& largest) noexcept
+        : to_(std::move(to)), largest_(&largest) {}
 
     [[nodiscard]] completed submit(batch ops) noexcept { // one batch, one round trip, however many operations
         if (ops.size() > *largest_) *largest_ = ops.size();
         std::this_thread::sleep_for(std::chrono::microseconds(20));
         return to_.submit(ops);
     }
+    [[nodiscard]] completed fence(client_id id) noexcept { return to_.fence(id); }
     [[nodiscard]] completed pause(std::chrono::nanoseconds d) noexcept { return to_.pause(d); }
     void poll() noexcept { to_.poll(); }
     [[nodiscard]] std::chrono::nanoseconds now() const noexcept { return to_.now(); }
@@ -45,10 +47,10 @@ public:
     explicit slow_fabric(local_fabric memory) : memory_(std::move(memory)) {}
     [[nodiscard]] std::uint16_t node_count() const noexcept { return memory_.node_count(); }
     [[nodiscard]] std::uint64_t node_bytes() const noexcept { return memory_.node_bytes(); }
-    [[nodiscard]] setup_result<channel_type> connect() {
-        auto channel = memory_.connect();
+    [[nodiscard]] setup_result<channel_type> connect(client_id id) {
+        auto channel = memory_.connect(id);
         if (!channel) return channel.error();
-        return slow_channel(*channel, *largest_);
+        return slow_channel(std::move(*channel), *largest_);
     }
     [[nodiscard]] std::size_t largest_batch() const noexcept { return *largest_; }
 

@@ -19,34 +19,20 @@
 
 #include <catena/fabric/shm_fabric.hpp>
 
+#include <fabric/processes.hpp>
 #include <support/catch.hpp>
 #include <support/world.hpp>
 
 using namespace catena;
 using namespace std::chrono_literals;
+using test::child_process;
 using test::has_text;
 using test::ok;
+using test::segment_name;
 
 namespace {
 
 constexpr std::uint64_t size = 64 * 1024;
-
-/// A name that nobody else uses, removed at the end whatever happened.
-class segment_name {
-public:
-    segment_name() : name_("test." + std::to_string(::getpid()) + "." + std::to_string(++count)) {}
-    segment_name(segment_name const&) = delete;
-    segment_name& operator=(segment_name const&) = delete;
-    ~segment_name() { ::unlink(path().c_str()); }
-
-    operator std::string_view() const noexcept { return name_; } // NOLINT: it is one
-    [[nodiscard]] std::string path() const { return "/dev/shm/catena." + name_; }
-    [[nodiscard]] bool exists() const { return ::access(path().c_str(), F_OK) == 0; }
-
-private:
-    static inline int count = 0;
-    std::string name_;
-};
 
 shm_options sized(std::uint64_t node_bytes, std::uint16_t nodes = 0, bool keep = false) {
     return {.node_bytes = node_bytes, .nodes = nodes, .keep = keep, .patience = 2000ms};
@@ -64,68 +50,6 @@ word add(shm_fabric& f, remote_ptr at, word what) {
     ok(c.submit(batch(&one, 1)).await_resume());
     return one.fetched;
 }
-
-/// Another process that runs work(wait_for_parent) and ends with 0 if nothing was thrown.
-class child_process {
-public:
-    template <typename Work>
-    explicit child_process(Work work) {
-        std::array<int, 2> to_child{}, to_parent{};
-        test::expect(::pipe(to_child.data()) == 0 && ::pipe(to_parent.data()) == 0, "pipe");
-        pid_ = ::fork();
-        test::expect(pid_ >= 0, "fork");
-        if (pid_ == 0) {
-            ::close(to_child[1]);
-            ::close(to_parent[0]);
-            int status = 0;
-            try {
-                // meet(): tells the parent that we got here, waits until it says go on
-                work([&] {
-                    char c = 'x';
-                    if (::write(to_parent[1], &c, 1) != 1 || ::read(to_child[0], &c, 1) != 1) ::_exit(9);
-                });
-            } catch (...) {
-                status = 1;
-            }
-            ::_exit(status);
-        }
-        ::close(to_child[0]);
-        ::close(to_parent[1]);
-        go_ = to_child[1];
-        here_ = to_parent[0];
-    }
-    child_process(child_process const&) = delete;
-    child_process& operator=(child_process const&) = delete;
-    ~child_process() {
-        if (pid_ > 0) kill();
-        ::close(go_);
-        ::close(here_);
-    }
-
-    /// Waits until the child meets.
-    void arrived() {
-        char c = 0;
-        test::expect(::read(here_, &c, 1) == 1, "the child ended early");
-    }
-    void go_on() {
-        char const c = 'x';
-        test::expect(::write(go_, &c, 1) == 1, "write to the child");
-    }
-    int join() {
-        int status = 0;
-        ::waitpid(std::exchange(pid_, -1), &status, 0);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-    }
-    void kill() {
-        ::kill(pid_, SIGKILL);
-        (void)join();
-    }
-
-private:
-    pid_t pid_ = -1;
-    int go_ = -1;
-    int here_ = -1;
-};
 
 } // namespace
 

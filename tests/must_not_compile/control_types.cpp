@@ -25,6 +25,7 @@ struct whole {
 struct timed {
     static constexpr catena::fabric_guarantees guarantees{.atomic_words = true, .ordered_batch = true};
     [[nodiscard]] catena::completed submit(catena::batch) { return catena::completed(catena::result<void>{}); }
+    [[nodiscard]] catena::completed fence(catena::client_id) { return catena::completed(catena::result<void>{}); }
     [[nodiscard]] catena::completed pause(std::chrono::nanoseconds) { return catena::completed(catena::result<void>{}); }
     void poll() noexcept {}
     [[nodiscard]] std::chrono::nanoseconds now() const noexcept { return {}; }

@@ -11,6 +11,7 @@ namespace {
 struct timeless {
     static constexpr catena::fabric_guarantees guarantees{.atomic_words = true, .ordered_batch = true};
     [[nodiscard]] catena::completed submit(catena::batch) { return catena::completed(catena::result<void>{}); }
+    [[nodiscard]] catena::completed fence(catena::client_id) { return catena::completed(catena::result<void>{}); }
     [[nodiscard]] catena::completed pause(std::chrono::nanoseconds) { return catena::completed(catena::result<void>{}); }
     void poll() noexcept {}
     [[nodiscard]] catena::fabric_stats& stats() noexcept { return stats_; }

@@ -308,7 +308,8 @@ TEST_CASE("the catalog lock of a member whose slot is another's now, or nobody's
     raw_write(w.fabric.memory(), detail::catalog_lock, detail::catalog_lock_of(gone));
     SECTION("nobody's") {}
     SECTION("another's") {
-        raw_write(w.fabric.memory(), member_at(gone.slot), member_record::state_of(gone.incarnation + 1, true));
+        raw_write(w.fabric.memory(), member_at(gone.slot),
+                  member_record::state_of(gone.incarnation + 1, member_phase::joined));
     }
     auto const begin = w.fabric.clock.now;
     (void)ok(create(w.s, "a"));

@@ -19,7 +19,9 @@ namespace catena::test {
 struct virtual_clock {
     std::chrono::nanoseconds now{std::chrono::hours(1)};
     std::uint64_t pauses = 0;
-    std::function<void()> on_pause; ///< what the others do meanwhile
+    std::function<void()> on_pause;       ///< what the others do meanwhile
+    std::function<void(batch)> on_submit; ///< before a batch is posted: what gets in between
+    bool fences_time_out = false;
 
     void pause(std::chrono::nanoseconds d) {
         now += d;
@@ -35,8 +37,19 @@ class clock_channel {
 public:
     static constexpr fabric_guarantees guarantees = immediate_channel::guarantees;
 
-    clock_channel(immediate_channel channel, virtual_clock& clock) noexcept : channel_(channel), clock_(&clock) {}
-    [[nodiscard]] completed submit(batch ops) noexcept { return channel_.submit(ops); }
+    clock_channel(immediate_channel channel, virtual_clock& clock) noexcept
+        : channel_(std::move(channel)), clock_(&clock) {}
+    [[nodiscard]] completed submit(batch ops) {
+        if (clock_->on_submit) {
+            auto const others = std::exchange(clock_->on_submit, nullptr); // they may submit themselves
+            others(ops);
+            if (!clock_->on_submit) clock_->on_submit = others;
+        }
+        return channel_.submit(ops);
+    }
+    [[nodiscard]] completed fence(client_id id) noexcept {
+        return clock_->fences_time_out ? completed(make_error(errc::timed_out)) : channel_.fence(id);
+    }
     [[nodiscard]] completed pause(std::chrono::nanoseconds d) {
         clock_->pause(d);
         return completed(result<void>{});
@@ -60,10 +73,10 @@ public:
 
     [[nodiscard]] std::uint16_t node_count() const noexcept { return memory_.node_count(); }
     [[nodiscard]] std::uint64_t node_bytes() const noexcept { return memory_.node_bytes(); }
-    [[nodiscard]] setup_result<channel_type> connect() {
-        auto channel = memory_.connect();
+    [[nodiscard]] setup_result<channel_type> connect(client_id id = {}) {
+        auto channel = memory_.connect(id);
         if (!channel) return channel.error();
-        return channel_type(*channel, clock);
+        return channel_type(std::move(*channel), clock);
     }
     [[nodiscard]] local_fabric& memory() noexcept { return memory_; }
 

@@ -26,25 +26,31 @@ constexpr auto lease = 1000ms;
 pool_options options() { return {.lease = lease, .chunk_bytes = 0, .patience = 100ms}; }
 
 member_record record(clock_fabric& f, std::uint32_t slot) {
-    return {.state = raw_read(f.memory(), member_at(slot)),
-            .heartbeat = raw_read(f.memory(), member_at(slot) + word_bytes)};
+    member_record r;
+    op read = op::read(member_at(slot), &r, sizeof r);
+    ok(ok(f.memory().connect()).submit(batch(&read, 1)).await_resume());
+    return r;
 }
 result<void> keep(clock_client& c) { return sync_wait(c.s, keep_lease(c.s)); }
 
 /// Every slot that is free gets a member who never renews.
 void fill_table(clock_fabric& f) {
-    for (std::uint32_t slot = 0; slot < member_slots; ++slot)
-        if (!record(f, slot).joined()) raw_write(f.memory(), member_at(slot), member_record::state_of(5, true));
+    for (std::uint32_t slot = 0; slot < member_slots; ++slot) {
+        if (record(f, slot).joined()) continue;
+        raw_write(f.memory(), member_at(slot) + offsetof(member_record, client), 1'000'000 + slot);
+        raw_write(f.memory(), member_at(slot), member_record::state_of(5, member_phase::joined));
+    }
 }
 
 } // namespace
 
 TEST_CASE("a member record says who and whether") {
     for (std::uint32_t const incarnation : {0U, 1U, 0x7fffffffU, 0xffffffffU})
-        for (bool const joined : {false, true}) {
-            member_record const r{.state = member_record::state_of(incarnation, joined), .heartbeat = 0};
+        for (auto const phase : {member_phase::free, member_phase::claiming, member_phase::joined}) {
+            member_record const r{.state = member_record::state_of(incarnation, phase)};
             REQUIRE(r.incarnation() == incarnation);
-            REQUIRE(r.joined() == joined);
+            REQUIRE(r.phase() == phase);
+            REQUIRE(r.joined() == (phase == member_phase::joined));
         }
 }
 
@@ -61,25 +67,35 @@ TEST_CASE("the tag of a member is its slot and nine bits of its incarnation") {
 
 TEST_CASE("an observer counts a member as dead once it stood still for a whole lease, and not before") {
     lease_observer o;
-    member_record seen{.state = member_record::state_of(1, true), .heartbeat = 1};
-    REQUIRE_FALSE(o.expired(seen, 5s, 1s)); // the first look starts the lease, whatever the time
-    REQUIRE_FALSE(o.expired(seen, 5s + 999ms, 1s));
-    REQUIRE(o.expired(seen, 6s, 1s));
-    REQUIRE(o.expired(seen, 7s, 1s));
+    member_record seen{.state = member_record::state_of(1, member_phase::joined), .heartbeat = 1, .client = 9};
+    auto const expired = [&](std::chrono::nanoseconds now) { return o.expired(seen, now, now, 1s); };
+    REQUIRE_FALSE(expired(5s)); // the first look starts the lease, whatever the time
+    REQUIRE_FALSE(expired(5s + 999ms));
+    REQUIRE(expired(6s));
+    REQUIRE(expired(7s));
     ++seen.heartbeat; // it was only slow
-    REQUIRE_FALSE(o.expired(seen, 8s, 1s));
-    REQUIRE_FALSE(o.expired(seen, 8s + 999ms, 1s));
-    seen.state = member_record::state_of(2, true); // another one in its place, same heartbeat
-    REQUIRE_FALSE(o.expired(seen, 9s, 1s));
-    REQUIRE(o.expired(seen, 10s, 1s));
+    REQUIRE_FALSE(expired(8s));
+    REQUIRE_FALSE(expired(8s + 999ms));
+    seen.state = member_record::state_of(2, member_phase::joined); // another one in its place, same heartbeat
+    REQUIRE_FALSE(expired(9s));
+    REQUIRE(expired(10s));
     seen.heartbeat = 0; // any change is a sign of life
-    REQUIRE_FALSE(o.expired(seen, 11s, 1s));
+    REQUIRE_FALSE(expired(11s));
 }
 
 TEST_CASE("an observer counts a slot that nobody holds as expired at once") {
     lease_observer o;
-    REQUIRE(o.expired({.state = member_record::state_of(7, false), .heartbeat = 3}, 0s, 1s));
-    REQUIRE(o.expired({}, 0s, 1s));
+    REQUIRE(o.expired({.state = member_record::state_of(7, member_phase::free), .heartbeat = 3}, 0s, 0s, 1s));
+    REQUIRE(o.expired({}, 0s, 0s, 1s));
+}
+
+TEST_CASE("an observer that itself stood still while it looked accuses nobody") {
+    member_record const seen{.state = member_record::state_of(1, member_phase::joined), .heartbeat = 1, .client = 9};
+    lease_observer o;
+    REQUIRE_FALSE(o.expired(seen, 0s, 10s, 1s)); // the answer took ten leases: the record may be of any time in between
+    REQUIRE_FALSE(o.expired(seen, 10s, 11s, 1s));
+    REQUIRE_FALSE(o.expired(seen, 10s + 999ms, 30s, 1s));
+    REQUIRE(o.expired(seen, 11s, 11s, 1s));
 }
 
 TEST_CASE("members that join have slots of their own, which leaving frees") {
@@ -92,7 +108,7 @@ TEST_CASE("members that join have slots of their own, which leaving frees") {
             others.push_back(clock_client::join(f, options()));
             auto const self = others.back().pool.self();
             REQUIRE(slots.insert(self.slot).second);
-            REQUIRE(record(f, self.slot).state == member_record::state_of(self.incarnation, true));
+            REQUIRE(record(f, self.slot).state == member_record::state_of(self.incarnation, member_phase::joined));
         }
     }
     for (auto const slot : slots) REQUIRE(record(f, slot).joined() == (slot == first.pool.self().slot));
@@ -100,8 +116,10 @@ TEST_CASE("members that join have slots of their own, which leaving frees") {
 }
 
 TEST_CASE("a slot that is taken again has another incarnation") {
-    clock_fabric f; // its clock stands still, so every client starts looking at the same slot
+    clock_fabric f;
     auto first = clock_client::create(f, options());
+    fill_table(f);
+    raw_write(f.memory(), member_at(first.pool.self().slot ^ 1U), member_record::state_of(5, member_phase::free));
     std::set<std::pair<std::uint32_t, std::uint32_t>> lives;
     std::set<std::uint32_t> slots;
     for (int i = 0; i < 10; ++i) {
@@ -117,7 +135,8 @@ TEST_CASE("leaving twice, or after the slot was taken over, is lease_lost and fr
     auto c = clock_client::create(f, options());
     ok(sync_wait(c.s, leave(c.s)));
     REQUIRE(sync_wait(c.s, leave(c.s)).error().code == errc::lease_lost);
-    raw_write(f.memory(), member_at(c.pool.self().slot), member_record::state_of(c.pool.self().incarnation + 1, true));
+    raw_write(f.memory(), member_at(c.pool.self().slot),
+              member_record::state_of(c.pool.self().incarnation + 1, member_phase::joined));
     REQUIRE(sync_wait(c.s, leave(c.s)).error().code == errc::lease_lost);
     REQUIRE(record(f, c.pool.self().slot).joined());
 }
@@ -157,9 +176,9 @@ TEST_CASE("a client whose slot was taken over learns it at its next renewal, and
     clock_fabric f;
     auto c = clock_client::create(f, options());
     auto const self = c.pool.self();
-    auto const taken = GENERATE_COPY(member_record::state_of(self.incarnation + 1, true),
-                                     member_record::state_of(self.incarnation, false),
-                                     member_record::state_of(self.incarnation + 1, false));
+    auto const taken = GENERATE_COPY(member_record::state_of(self.incarnation + 1, member_phase::joined),
+                                     member_record::state_of(self.incarnation, member_phase::free),
+                                     member_record::state_of(self.incarnation + 1, member_phase::free));
     raw_write(f.memory(), member_at(self.slot), taken);
     f.clock.now += lease / 4;
     for (int i = 0; i < 3; ++i) {
@@ -188,7 +207,7 @@ TEST_CASE("a full table: the slot of a member whose lease runs out is taken, aft
         REQUIRE(c.pool.self().incarnation == 6);
         REQUIRE(f.clock.now - begin >= lease);
         REQUIRE(f.clock.now - begin <= 2 * lease);
-        REQUIRE(record(f, c.pool.self().slot).state == member_record::state_of(6, true));
+        REQUIRE(record(f, c.pool.self().slot).state == member_record::state_of(6, member_phase::joined));
     }
     ok(keep(first));
 }
@@ -221,7 +240,8 @@ TEST_CASE("clients that join at once from many threads have slots of their own")
             auto const c = w.join();
             ids[who] = c.pool.self();
             auto const state = raw_read(w.fabric, member_at(ids[who].slot));
-            test::expect(state == member_record::state_of(ids[who].incarnation, true), "somebody else has my slot");
+            test::expect(state == member_record::state_of(ids[who].incarnation, member_phase::joined),
+                         "somebody else has my slot");
         }
     });
     std::set<std::uint32_t> joined;

@@ -40,7 +40,7 @@ superblock& block_of(local_fabric& f, std::uint16_t node) { return *reinterpret_
 /// A fabric that promises less than the pool needs.
 struct weak_channel : immediate_channel {
     static constexpr fabric_guarantees guarantees{.atomic_words = true};
-    explicit weak_channel(immediate_channel c) : immediate_channel(c) {}
+    explicit weak_channel(immediate_channel c) : immediate_channel(std::move(c)) {}
 };
 struct weak_fabric {
     using channel_type = weak_channel;
@@ -48,7 +48,7 @@ struct weak_fabric {
     local_fabric memory;
     [[nodiscard]] std::uint16_t node_count() const noexcept { return memory.node_count(); }
     [[nodiscard]] std::uint64_t node_bytes() const noexcept { return memory.node_bytes(); }
-    [[nodiscard]] setup_result<channel_type> connect() { return channel_type(ok(memory.connect())); }
+    [[nodiscard]] setup_result<channel_type> connect(client_id id = {}) { return channel_type(ok(memory.connect(id))); }
 };
 
 } // namespace
@@ -120,7 +120,7 @@ TEST_CASE("each field of a superblock that differs is refused by name, on every 
     SECTION("another format version") {
         block.format_version = 9;
         reseal();
-        REQUIRE_THAT(refused_open(f).message, has_text("format_version is 9, expected 1"));
+        REQUIRE_THAT(refused_open(f).message, has_text("format_version is 9, expected 2"));
     }
     SECTION("another memory node") {
         block.node = 7;
@@ -236,7 +236,7 @@ TEST_CASE("a pool that is moved leaves once, when its last owner ends") {
 TEST_CASE("a pool whose slot was taken over does not free it for the new owner when it ends") {
     auto f = memory();
     std::uint32_t slot = 0;
-    word const other = member_record::state_of(77, true);
+    word const other = member_record::state_of(77, member_phase::joined);
     {
         auto const pool = ok(pool_type::create(f));
         slot = pool.self().slot;

@@ -49,8 +49,8 @@ TEST_CASE("each field that differs is named, with what it is and what was expect
         REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.magic"));
     }
     SECTION("format_version") {
-        s.format_version = 2;
-        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.format_version is 2, expected 1"));
+        s.format_version = 1;
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.format_version is 1, expected 2"));
         REQUIRE_THAT(complaint(s), has_text("format_version")); // another format may have its seal elsewhere
     }
     SECTION("node") {

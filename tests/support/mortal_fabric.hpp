@@ -30,7 +30,7 @@ class mortal_channel {
 public:
     static constexpr fabric_guarantees guarantees = immediate_channel::guarantees;
 
-    mortal_channel(immediate_channel channel, lifetime& life) noexcept : channel_(channel), life_(&life) {}
+    mortal_channel(immediate_channel channel, lifetime& life) noexcept : channel_(std::move(channel)), life_(&life) {}
 
     [[nodiscard]] completed submit(batch ops) noexcept {
         if (life_->dead()) return completed(make_error(errc::unreachable));
@@ -52,6 +52,9 @@ public:
         }
         return completed(make_error(errc::unreachable));
     }
+    [[nodiscard]] completed fence(client_id id) noexcept {
+        return life_->dead() ? completed(make_error(errc::unreachable)) : channel_.fence(id);
+    }
     [[nodiscard]] completed pause(std::chrono::nanoseconds d) const noexcept { return channel_.pause(d); }
     void poll() noexcept { channel_.poll(); }
     [[nodiscard]] std::chrono::nanoseconds now() const noexcept { return channel_.now(); }
@@ -71,10 +74,10 @@ public:
 
     [[nodiscard]] std::uint16_t node_count() const noexcept { return memory_->node_count(); }
     [[nodiscard]] std::uint64_t node_bytes() const noexcept { return memory_->node_bytes(); }
-    [[nodiscard]] setup_result<channel_type> connect() {
-        auto channel = memory_->connect();
+    [[nodiscard]] setup_result<channel_type> connect(client_id id = {}) {
+        auto channel = memory_->connect(id);
         if (!channel) return channel.error();
-        return channel_type(*channel, *life_);
+        return channel_type(std::move(*channel), *life_);
     }
     [[nodiscard]] lifetime& life() noexcept { return *life_; }
 

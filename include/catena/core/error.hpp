@@ -25,6 +25,7 @@ enum class errc : std::uint8_t {
     dropped,          ///< the index was dropped while it was in use; later operations fail in the same way
     full,             ///< the catalog or the membership table has no free slot; nothing was written
     lease_lost,       ///< this client's lease ran out before the operation took effect; nothing was written
+    fenced, ///< others took this client for dead and shut it out; effect of the operation UNKNOWN; open the pool again
 };
 
 /// A one-word reason, stable enough for logs and tests.
@@ -43,6 +44,7 @@ enum class errc : std::uint8_t {
     case errc::dropped: return "dropped";
     case errc::full: return "full";
     case errc::lease_lost: return "lease_lost";
+    case errc::fenced: return "fenced";
     }
     return "unknown";
 }
@@ -63,6 +65,10 @@ enum class errc : std::uint8_t {
     case errc::dropped: return "the index was dropped meanwhile";
     case errc::full: return "no free slot is left; nothing was written";
     case errc::lease_lost: return "this client's lease ran out; nothing was written";
+    case errc::fenced:
+        return "others took this client for dead and shut it out; whether the operation took effect is unknown; open "
+               "the "
+               "pool again";
     }
     return "unknown error";
 }

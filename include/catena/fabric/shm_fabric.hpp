@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // shm_fabric: memory nodes in POSIX shared memory, for several processes on one machine.
 //
-// Segment /dev/shm/catena.NAME: a page that describes it, then the memory nodes. Every attached process holds a shared
+// Segment /dev/shm/catena.NAME: a page that describes it, the gates of all channels (gates.hpp), then the memory nodes. Every attached process holds a shared
 // flock on it, which the kernel takes back when the process dies, however it dies: whoever gets the exclusive lock is
 // alone. So the last process out removes the segment (unless it is to be kept), and a segment that exists with nobody
 // attached is stale: it is refused, never silently reused, with a message that says what to do.
+// A second kind of lock, one for each shm_fabric object, tells whether the process behind a gate still lives
+// (attachment.hpp).
+// fork    Neither the fabric nor its channels may be used or ended by the child; it opens the segment itself. As long as the
+//         child keeps the parent's file open, a parent that died counts as attached, and as alive to who fences it.
 // Thread safety: open/destroy by one thread; connect() from any thread; each channel by one thread at a time.
 #pragma once
 
@@ -14,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -27,7 +32,10 @@
 
 #include <catena/core/bytes.hpp>
 #include <catena/core/result.hpp>
+#include <catena/fabric/attachment.hpp>
+#include <catena/fabric/client_id.hpp>
 #include <catena/fabric/fabric.hpp>
+#include <catena/fabric/gates.hpp>
 #include <catena/fabric/immediate_channel.hpp>
 #include <catena/fabric/local_fabric.hpp>
 
@@ -47,7 +55,8 @@ public:
 
     /// Joins the segment of that name, or creates it if there is none and options.node_bytes says how large.
     /// Errors: invalid_argument (name, sizes), not_found (nothing to join and no size given), already_exists (stale),
-    /// bad_format (the field that differs), out_of_memory (shared memory is full), unreachable (the system refuses).
+    /// bad_format (the field that differs), out_of_memory (shared memory is full), full (too many processes),
+    /// unreachable (the system refuses).
     [[nodiscard]] static setup_result<shm_fabric> open(std::string_view pool_name, shm_options const& options) {
         if (auto r = check(pool_name, options); !r) return r.error();
         std::string const path = "/catena." + std::string(pool_name);
@@ -56,8 +65,8 @@ public:
         for (;;) {
             auto attached = attempt(path, options);
             bool const late = std::chrono::steady_clock::now() >= give_up;
-            if (attached.outcome == attempt_result::done) return shm_fabric(path, attached, true);
-            if (attached.outcome == attempt_result::joined) return shm_fabric(path, attached, false);
+            if (attached.outcome == attempt_result::done || attached.outcome == attempt_result::joined)
+                return attach(shm_fabric(path, attached, attached.outcome == attempt_result::done));
             if (attached.outcome == attempt_result::failed) return setup_error(attached.code, attached.message);
             // "stale" may be a creator between its first two steps: look again for a moment before believing it.
             if (attached.outcome == attempt_result::stale && std::chrono::steady_clock::now() >= alone_until)
@@ -76,7 +85,7 @@ public:
 
     shm_fabric(shm_fabric&& o) noexcept
         : path_(std::move(o.path_)), base_(std::exchange(o.base_, nullptr)), fd_(std::exchange(o.fd_, -1)),
-          created_(o.created_) {}
+          created_(o.created_), gates_(std::move(o.gates_)) {}
     shm_fabric& operator=(shm_fabric&&) = delete;
     ~shm_fabric() {
         if (base_ == nullptr) return;
@@ -90,13 +99,19 @@ public:
     [[nodiscard]] bool created() const noexcept { return created_; }
     [[nodiscard]] std::uint16_t node_count() const noexcept { return static_cast<std::uint16_t>(header().nodes); }
     [[nodiscard]] std::uint64_t node_bytes() const noexcept { return header().node_bytes; }
-    [[nodiscard]] setup_result<channel_type> connect() {
-        return channel_type(base_ + page, node_count(), header().node_bytes, header().stride);
+    /// Errors: full (too many channels at once, of all processes).
+    [[nodiscard]] setup_result<channel_type> connect(client_id id = {}) {
+        auto pass = gates_->connect(id);
+        if (!pass) return pass.error();
+        return channel_type(base_ + nodes_offset, node_count(), header().node_bytes, header().stride, gates_.get(),
+                            std::move(*pass));
     }
 
 private:
     static constexpr std::uint64_t page = 4096;
-    static constexpr std::uint64_t segment_magic = 0x31676573746163ULL; // "catseg1"
+    static constexpr std::uint64_t nodes_offset = page + round_up(sizeof(gate_area), page);
+    static constexpr std::uint64_t segment_magic = 0x32676573746163ULL; // "catseg2"
+    static constexpr std::uint64_t older_magic = 0x31676573746163ULL;   // "catseg1": it had no gates
 
     struct segment_header {
         std::uint64_t magic; ///< written last: a segment that has it is complete
@@ -120,7 +135,17 @@ private:
         return *reinterpret_cast<segment_header const*>(base_);
     }
     [[nodiscard]] static std::uint64_t segment_bytes(std::uint64_t stride, std::uint64_t nodes) noexcept {
-        return page + stride * nodes;
+        return nodes_offset + stride * nodes;
+    }
+    /// The last step of open(): the lock that shows that we live. If it fails the segment is left as by a destructor.
+    [[nodiscard]] static setup_result<shm_fabric> attach(shm_fabric f) {
+        auto const slot = attachment::take(f.fd_);
+        if (!slot)
+            return setup_error(errc::full, "shared memory segment /dev/shm" + f.path_ + ": " +
+                                               std::to_string(attachment::slots) +
+                                               " processes are attached, or the system has no open file locks");
+        f.gates_ = std::make_unique<gate_table>(*reinterpret_cast<gate_area*>(f.base_ + page), f.fd_, *slot);
+        return f;
     }
     [[nodiscard]] static attempt_result failed(int fd, errc code, std::string message) {
         if (fd >= 0) ::close(fd);
@@ -207,6 +232,9 @@ private:
         ::munmap(first, page);
         if (magic == 0) return leave_with(stale_or_again);
         std::string const where = "shared memory segment /dev/shm" + path + ": ";
+        if (magic == older_magic)
+            return failed(fd, errc::bad_format,
+                          where + "an older version of catena made it; remove it when nobody uses it");
         if (magic != segment_magic) return failed(fd, errc::bad_format, where + "it is not a catena segment");
         if (h.nodes == 0 || h.nodes > max_memory_nodes || h.node_bytes > remote_ptr::max_offset ||
             h.stride != round_up(h.node_bytes, page))
@@ -239,6 +267,7 @@ private:
     std::byte* base_;
     int fd_;
     bool created_;
+    std::unique_ptr<gate_table> gates_; ///< channels point to it, wherever this object moves
 };
 static_assert(fabric<shm_fabric>);
 

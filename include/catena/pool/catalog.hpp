@@ -4,7 +4,7 @@
 // An entry is 256 bytes: state, root, spec, seal. `state` (generation 32 | phase 8) and `root` are changed by CAS while
 // clients use the index; the spec is written once while the entry is free and is sealed.
 // Creating and dropping happens under the catalog lock, a word that names its owner. Whoever finds it held by a member
-// whose lease ran out takes it over: the dead owner's entry is still marked free (its spec is simply overwritten), or
+// that is gone takes it over (is_gone of membership.hpp: after that nothing of the owner lands here any more): the dead owner's entry is still marked free (its spec is simply overwritten), or
 // dropping (any client may drop it again).
 //   create  C1 lock;  C2 READ all entries;  C3 WRITE root, spec, seal into a free entry;  C4 WRITE state = ready;
 //           C5 unlock.   C3 and C4 are one ordered batch: a ready entry has its spec.
@@ -131,12 +131,16 @@ inline constexpr remote_ptr catalog_lock{0, catalog_lock_offset};
     return word{m.slot} << 32U | word{m.incarnation & 0x7fffffffU} << 1U | 1U;
 }
 
+[[nodiscard]] constexpr member_name catalog_lock_owner(word lock) noexcept {
+    return {.slot = static_cast<std::uint32_t>(lock >> 32U) % member_slots,
+            .incarnation = static_cast<std::uint32_t>(lock >> 1U) & 0x7fffffffU,
+            .mask = 0x7fffffffU};
+}
+
 /// Takes the catalog lock, from a dead owner if need be (that takes one lease).
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> lock_catalog(Session& s) {
     retry again;
-    lease_observer owner_lease;
-    word watched = 0;
     word const mine = catalog_lock_of(s.pool().self);
     for (word expected = 0;;) {
         op take = op::cas(catalog_lock, expected, mine);
@@ -144,14 +148,9 @@ template <typename Session>
         if (take.swapped()) co_return result<void>{};
         expected = 0;
         if (word const holder = take.fetched; holder != 0) {
-            if (holder != watched) owner_lease = {};
-            watched = holder;
-            member_record owner;
-            op read =
-                op::read(member_at(static_cast<std::uint32_t>(holder >> 32U) % member_slots), &owner, sizeof owner);
-            if (auto const r = co_await s.submit(read); !r) co_return r.error();
-            bool const same = (owner.incarnation() & 0x7fffffffU) == (holder >> 1U & 0x7fffffffU);
-            if (!same || owner_lease.expired(owner, s.channel().now(), lease_of(s))) expected = holder;
+            auto const gone = co_await is_gone(s, catalog_lock_owner(holder));
+            if (!gone) co_return gone.error();
+            if (*gone) expected = holder;
         }
         if (auto const r = co_await again.wait(s); !r) co_return r.error();
     }

@@ -16,7 +16,9 @@
 #include <thread>
 #include <utility>
 
+#include <catena/core/hash.hpp>
 #include <catena/core/result.hpp>
+#include <catena/fabric/client_id.hpp>
 #include <catena/fabric/fabric.hpp>
 #include <catena/pool/membership.hpp>
 #include <catena/pool/node_allocator.hpp>
@@ -29,6 +31,9 @@ struct pool_options {
     std::chrono::milliseconds lease{1000};    ///< create only: a member silent for that long counts as dead
     std::uint64_t chunk_bytes = 0;            ///< create only: 0 = default_chunk_bytes(size of a memory node)
     std::chrono::milliseconds patience{2000}; ///< bound of every wait for another client's lock
+    /// 0: client id, uuid and incarnation of a pool come from the system's entropy. Else they are derived from it, for
+    /// simulations and tests; no two clients of a pool may have the same one.
+    std::uint64_t seed = 0;
 };
 
 /// What the memory nodes say about themselves.
@@ -63,14 +68,12 @@ public:
             return setup_error(errc::invalid_argument,
                                "chunk_bytes must be a multiple of 4096 that fits the heap of a memory node, not " +
                                    std::to_string(chunk));
-        std::random_device entropy;
-        auto const random64 = [&entropy] { return std::uint64_t{entropy()} << 32U | entropy(); };
         superblock block{.magic = pool_magic,
                          .format_version = pool_format_version,
                          .node = 0,
                          .node_count = fabric.node_count(),
-                         .uuid = {.high = random64(), .low = random64()},
-                         .incarnation = random64(),
+                         .uuid = {.high = random64(options, 2), .low = random64(options, 3)},
+                         .incarnation = random64(options, 4),
                          .node_bytes = fabric.node_bytes(),
                          .chunk_bytes = chunk,
                          .lease_ms = static_cast<std::uint32_t>(options.lease.count()),
@@ -124,12 +127,13 @@ public:
     memory_pool(memory_pool&&) noexcept = default;
     memory_pool& operator=(memory_pool&&) = delete;
     ~memory_pool() {
-        if (state_ != nullptr && joined_) (void)sync_wait(*setup_, leave(*setup_)); // a lease that ran out is left too
+        if (state_ != nullptr && joined_)
+            (void)sync_wait(*setup_, leave(*setup_)); // nobody is told of a lease that ran out, or a fence
     }
 
-    /// A session for one thread. Errors: unreachable.
+    /// A session for one thread. Errors: unreachable, full (the fabric has no room for another channel).
     [[nodiscard]] setup_result<session_type> open_session() {
-        auto channel = fabric_->connect();
+        auto channel = fabric_->connect(state_->client);
         if (!channel) return channel.error();
         return session_type(std::move(*channel), *state_);
     }
@@ -150,6 +154,7 @@ public:
 
     [[nodiscard]] superblock const& geometry() const noexcept { return state_->geometry; }
     [[nodiscard]] member_id self() const noexcept { return state_->self; }
+    [[nodiscard]] client_id client() const noexcept { return state_->client; } ///< of this object: what others fence
 
 private:
     memory_pool(Fabric& fabric, std::unique_ptr<pool_state> state, std::unique_ptr<session_type> setup) noexcept
@@ -159,9 +164,12 @@ private:
         if (!channel_type::guarantees.cover({.atomic_words = true, .ordered_batch = true}))
             return setup_error(errc::unsupported, "fabric " + std::string(Fabric::name) +
                                                       " does not guarantee atomic_words and ordered_batch");
-        auto channel = fabric.connect();
-        if (!channel) return channel.error();
         auto state = std::make_unique<pool_state>();
+        do { // the anonymous cannot be fenced
+            state->client = client_id{random64(options, 1)};
+        } while (state->client == anonymous_client);
+        auto channel = fabric.connect(state->client);
+        if (!channel) return channel.error();
         state->patience = options.patience;
         state->geometry.node_count = fabric.node_count();
         state->geometry.node_bytes = fabric.node_bytes();
@@ -179,6 +187,13 @@ private:
         }
         pool.joined_ = true;
         return pool;
+    }
+
+    /// `purpose`: different numbers from one seed.
+    [[nodiscard]] static std::uint64_t random64(pool_options const& options, std::uint64_t purpose) {
+        if (options.seed != 0) return mix64(mix64(options.seed) + purpose);
+        std::random_device entropy;
+        return std::uint64_t{entropy()} << 32U | entropy();
     }
 
     [[nodiscard, gnu::noinline]] static task<result<void>> submit_one(session_type& s, op& one) {

@@ -89,7 +89,8 @@ template <typename Session>
 
 } // namespace detail
 
-/// A block of `bytes` (a multiple of 64, at most 4 KiB), contents undefined, spread over the memory nodes in turn.
+/// A block of `bytes` (a multiple of 64, at most 4 KiB), contents undefined, spread over the memory nodes in turn; those that
+/// do not answer are passed over.
 /// No round trip as a rule; up to 5 for each chunk.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
@@ -106,21 +107,29 @@ template <typename Session>
         a.turn = static_cast<std::uint16_t>((a.turn + 1) % nodes);
         auto& chunk = a.chunks[node];
         if (chunk.end - chunk.next < bytes) {
+            if (a.lost[node]) continue;
             auto const shared = co_await detail::take_shared(s, node, bytes);
+            if (!shared && shared.error().code == errc::unreachable) {
+                a.lose(node); // the others go on
+                continue;
+            }
             if (!shared) co_return shared.error();
             if (shared->at) co_return *shared;
             // A remainder may be smaller than this block; each pop shortens that list, so this ends.
             bool more = true;
             while (more && chunk.end - chunk.next < bytes) {
                 auto const refilled = co_await detail::refill(s, node);
-                if (!refilled) co_return refilled.error();
-                more = *refilled;
+                if (!refilled && refilled.error().code != errc::unreachable) co_return refilled.error();
+                if (!refilled) a.lose(node);
+                more = refilled && *refilled;
             }
             if (chunk.end - chunk.next < bytes) continue;
         }
         co_return block{.at = {node, std::exchange(chunk.next, chunk.next + bytes)}, .lives = 0};
     }
-    co_return make_error(errc::out_of_memory);
+    for (std::uint16_t node = 0; node < nodes; ++node)
+        if (!a.lost[node]) co_return make_error(errc::out_of_memory);
+    co_return make_error(errc::unreachable);
 }
 
 /// Gives a block back. The caller has made sure that no reader takes it for live. 0 or 3 round trips.

@@ -28,6 +28,8 @@ public:
         co_return co_await s.channel().pause(pause);
     }
 
+    /// Did it wait for longer than somebody who is at work needs?
+    [[nodiscard]] bool paused() const noexcept { return attempts_ > eager; }
     [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }
 
 private:

@@ -15,30 +15,25 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
+#include <catena/fabric/client_id.hpp>
 #include <catena/fabric/fabric.hpp>
+#include <catena/pool/member_record.hpp>
 #include <catena/pool/scratch.hpp>
 #include <catena/pool/superblock.hpp>
 
 namespace catena {
 
-/// Who this client is in the pool: a slot of the membership table and the use of that slot.
-/// The tag is what lock words name: slot (10 bit) and the low 9 bits of the incarnation.
-struct member_id {
-    std::uint32_t slot = 0;
-    std::uint32_t incarnation = 0;
-
-    static constexpr unsigned tag_bits = 19;
-    [[nodiscard]] constexpr std::uint32_t tag() const noexcept { return slot << 9U | (incarnation & 0x1ffU); }
-};
-
 /// What the sessions of one client (usually one process) share.
 struct pool_state {
     superblock geometry{};                                      ///< of memory node 0
     std::chrono::nanoseconds patience{std::chrono::seconds(2)}; ///< bound of every wait for somebody else
+    client_id client{};                                         ///< of all channels of this client: what others fence
+    std::atomic<bool> joining{false};                           ///< it joined, or tried to: a client does so once
     member_id self;                            ///< set by membership join before the first session writes
     std::atomic<std::int64_t> lease_renewed{}; ///< channel clock, nanoseconds: when the last renewal was posted
     std::atomic<bool> lease_renewing{false};
     std::atomic<std::uint64_t> heartbeat{0};
+    member_watch watch;                ///< whose lease ran out, as far as this client saw
     std::atomic<unsigned> sessions{0}; ///< made so far; spreads their allocations over the memory nodes
 };
 
@@ -65,7 +60,15 @@ struct allocation_state {
     std::vector<block> freed;  ///< blocks freed by this session, all of freed_bytes
     std::uint64_t freed_bytes = 0;
     std::vector<bool> exhausted; ///< memory nodes whose cursor ran past the end
+    std::vector<bool> lost;      ///< memory nodes that did not answer
     std::uint16_t turn = 0;      ///< next memory node to allocate on
+
+    /// A memory node does not answer: this session allocates nothing there any more.
+    void lose(std::uint16_t node) noexcept {
+        chunks[node] = {};
+        lost[node] = true;
+        std::erase_if(freed, [node](block const& b) { return b.at.node() == node; });
+    }
 };
 
 template <channel Channel>
@@ -76,6 +79,7 @@ public:
     session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state) {
         allocation_.chunks.resize(state.geometry.node_count);
         allocation_.exhausted.resize(state.geometry.node_count);
+        allocation_.lost.resize(state.geometry.node_count);
         allocation_.freed.reserve(max_freed);
         allocation_.turn = static_cast<std::uint16_t>(state.sessions++ % state.geometry.node_count);
     }
@@ -98,6 +102,10 @@ public:
     /// Drives what is suspended: completions of the channel, and local waits that were granted.
     void progress() {
         channel_.poll();
+        resume_granted();
+    }
+    /// The second half of progress(), for a driver that lets many sessions share one network (fabric/sim).
+    void resume_granted() {
         for (auto it = waiting_.begin(); it != waiting_.end();) {
             auto& waiter = *it;
             if (!waiter.granted.load(std::memory_order_acquire)) {

@@ -3,8 +3,8 @@
 //
 // Layout of a memory node's region (bytes; docs/formats.md):
 //   0       superblock   64-byte lines: constants with their seal, then the words that clients change
-//   4096    members      member_slots x 16 (used on memory node 0 only)
-//   20480   catalog      catalog_slots x 256 (used on memory node 0 only)
+//   4096    members      member_slots x 32 (used on memory node 0 only)
+//   36864   catalog      catalog_slots x 256 (used on memory node 0 only)
 //   65536   heap         handed out in chunks of chunk_bytes by FAA on the cursor
 // Thread safety: pure functions and plain values.
 #pragma once
@@ -22,11 +22,11 @@
 namespace catena {
 
 inline constexpr std::uint64_t pool_magic = 0x316c6f6f70746163ULL; // "catpool1"
-inline constexpr std::uint32_t pool_format_version = 1;
+inline constexpr std::uint32_t pool_format_version = 2;
 
 inline constexpr std::uint64_t members_offset = 4096;
 inline constexpr std::uint32_t member_slots = 1024;
-inline constexpr std::uint64_t catalog_offset = 20480;
+inline constexpr std::uint64_t catalog_offset = 36864;
 inline constexpr std::uint32_t catalog_slots = 64;
 inline constexpr std::uint64_t catalog_entry_bytes = 256;
 inline constexpr std::uint64_t heap_offset = 65536;

@@ -91,7 +91,7 @@ TEST_CASE("acquire does not suspend when the lock is free") {
     bool held = false;
     auto t = wait_for(w.first.s, *locks, a, [&](claim&) { held = true; });
     t.start();
-    REQUIRE((t.done() && held && !a.handed && !a.refused));
+    REQUIRE((t.done() && held && !a.handed && a.granted_or_why));
     REQUIRE_FALSE(locks->may_hand_over(a)); // nobody waits
     locks->release(a, false, 0);
 }
@@ -128,7 +128,7 @@ TEST_CASE("waiters of several sessions get the lock in the order in which they c
         REQUIRE(order.size() == i + 1);
         REQUIRE(order.back() == i);
         REQUIRE(claims[i].handed == handed);
-        REQUIRE_FALSE(claims[i].refused);
+        REQUIRE(claims[i].granted_or_why);
         for (word const word_of_image : claims[i].memory) REQUIRE(word_of_image == (handed ? 100 + i : 0));
         holder = &claims[i];
     }
@@ -219,13 +219,13 @@ TEST_CASE("a holder that gives up refuses all who wait behind it, and leaves the
     }
     auto other = wait_for(second, *locks, waits_elsewhere, [](claim&) {});
     other.start();
-    locks->release_and_refuse(first);
+    locks->release_and_refuse(first, make_error(errc::contended));
     w.first.s.progress();
     second.progress();
     for (std::size_t i = 0; i < 5; ++i) {
         CAPTURE(i);
         REQUIRE(tasks[i].done());
-        REQUIRE(claims[i].refused);
+        REQUIRE_FALSE(claims[i].granted_or_why);
         REQUIRE_FALSE(claims[i].handed);
     }
     REQUIRE_FALSE(other.done()); // another node's waiters wait on
@@ -234,7 +234,7 @@ TEST_CASE("a holder that gives up refuses all who wait behind it, and leaves the
     locks->release(next, false, 0);
     locks->release(elsewhere, false, 0);
     second.progress();
-    REQUIRE((other.done() && !waits_elsewhere.refused));
+    REQUIRE((other.done() && waits_elsewhere.granted_or_why));
     locks->release(waits_elsewhere, false, 0);
 }
 
@@ -255,7 +255,7 @@ TEST_CASE("threads that share locks exclude each other, and a handed image is th
             auto const n = (who + i) % nodes;
             claim c(node(n));
             (void)sync_wait(s, wait_for(s, *locks, c, [](claim&) {}));
-            if (c.refused) {
+            if (!c.granted_or_why) {
                 ++refusals;
                 continue;
             }
@@ -270,7 +270,7 @@ TEST_CASE("threads that share locks exclude each other, and a handed image is th
             ++changes;
             inside[n].fetch_sub(1);
             if (i % 97 == 96)
-                locks->release_and_refuse(c);
+                locks->release_and_refuse(c, make_error(errc::contended));
             else
                 locks->release(c, locks->may_hand_over(c), image_bytes);
         }

@@ -210,7 +210,9 @@ private:
         transition<Layout> t{.what = std::move(what), .before = {}, .after = {}, .changes = {}};
         fill(t.before, Layout::capacity / 2);
         t.after = t.before;
-        for (auto& m : mutations) REQUIRE(detail::edit(t.after.view, t.before.view.free_slots(), t.changes, m));
+        value_type in_force{};
+        for (auto& m : mutations)
+            REQUIRE(detail::edit(t.after.view, t.before.view.free_slots(), t.changes, m, in_force));
         t.after.view.seal(writer, handing);
         return t;
     }
@@ -231,7 +233,8 @@ private:
         auto arriving = change(mutation_kind::insert, 3); // goes left
         (void)detail::split(t.after.view, right.view, right_ref, 12, arriving.key);
         t.changes.fences = t.changes.occupancy = true;
-        REQUIRE(detail::edit(t.after.view, t.before.view.free_slots(), t.changes, arriving));
+        value_type in_force{};
+        REQUIRE(detail::edit(t.after.view, t.before.view.free_slots(), t.changes, arriving, in_force));
         t.after.view.seal(writer, false);
         return t;
     }

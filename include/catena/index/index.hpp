@@ -28,6 +28,12 @@ struct index_check {
     static constexpr std::size_t max_violations = 100;
 };
 
+/// What recover() did.
+struct index_recovery {
+    std::uint64_t nodes = 0;  ///< of the index
+    std::uint64_t linked = 0; ///< nodes that got the separator that a dead splitter did not come to write
+};
+
 /// Which part of an index a scan returns: from <= key, and key < to if there is one.
 template <typename Key>
 struct scan_range {
@@ -55,6 +61,7 @@ concept ordered_index = requires(T tree, Session& s, typename T::key_type const&
     { tree.scan(s, range, entries) } -> std::same_as<task<result<std::size_t>>>;
     { tree.bulk_load(s, sorted) } -> std::same_as<task<result<void>>>;
     { tree.verify(s) } -> std::same_as<task<result<index_check>>>;
+    { tree.recover(s) } -> std::same_as<task<result<index_recovery>>>;
     { tree.cache_bytes() } -> std::same_as<std::size_t>;
 };
 

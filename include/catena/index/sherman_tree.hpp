@@ -28,6 +28,7 @@
 #include <catena/index/detail/batch_write.hpp>
 #include <catena/index/detail/bulk_load.hpp>
 #include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/heal.hpp>
 #include <catena/index/detail/restructure.hpp>
 #include <catena/index/detail/scan.hpp>
 #include <catena/index/detail/tree_state.hpp>
@@ -123,8 +124,9 @@ public:
                 if (slot == leaf::slots) co_return std::optional<Value>{};
                 co_return std::optional<Value>(node.payload(slot));
             }
+            auto const stuck = detail::obstacle_in(node, p.at, state_->handle.tag(), seen, wanted);
             detail::follow(*state_, p, seen, node);
-            if (auto const r = co_await again.wait(s); !r) co_return r.error();
+            if (auto const r = co_await detail::wait_for<leaf>(s, *state_, again, stuck); !r) co_return r.error();
         }
     }
 
@@ -188,7 +190,10 @@ public:
             if (auto const r = co_await keep_lease(s); !r) co_return r.error();
             auto const n = std::min(Options::batch_nodes, changes.size() - at);
             detail::batch_writer<leaf, Session, state_type> writer(s, *state_, 0, changes.subspan(at, n));
-            if (auto const r = co_await writer.run(); !r) co_return r.error();
+            if (auto const r = co_await writer.run(); !r) {
+                if (r.error().code == errc::unreachable) s.allocation().lose(r.error().node);
+                co_return r.error();
+            }
         }
         co_return result<void>{};
     }
@@ -214,6 +219,14 @@ public:
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s) {
         return detail::verify<leaf>(s, *state_);
+    }
+
+    /// Walks the whole index and finishes what clients that died left half done, waiting for their leases to run out.
+    /// Right answers do not need it: who runs into a dead client's lock takes it over. Others may use the index
+    /// meanwhile. Reads every node.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
+        return detail::heal<leaf>(s, *state_);
     }
 
     [[nodiscard]] std::size_t cache_bytes() const { return state_->cache.bytes_used(); }

@@ -5,7 +5,7 @@
 //   0          lock word     locked, owner, version, seal (layout/lock_word.hpp)
 //   1          occupancy     bit i: slot i holds an entry
 //   2          meta          level (8) | flags (8) | index tag (16) | incarnation (32)
-//   3          link          right sibling; of a dead node: the node that took its keys over
+//   3          link          right sibling
 //   4          low fence     K words: every key here is >= low
 //   4 + K      high fence    K words: every key here is < high, unless the flag says that there is none
 //   4 + 2K     slots         (K + P) words each: key, payload; not sorted
@@ -16,8 +16,8 @@
 //   N2  whole at every moment: an occupied slot changes by at most one word (a payload of one word); everything else is
 //       written to free slots and becomes valid by the one word `occupancy`. A writer that dies anywhere leaves every
 //       occupied slot whole.
-//   N3  link and high are written before the occupancy that relies on them; the high fence equals the low fence of the
-//       node that link names.
+//   N3  link and high are written before an occupancy that lets entries go and after one that gains some; the high fence
+//       equals the low fence of the node that link names; there is none where link is null.
 //   N4  at least one slot is free, so that a payload of several words can always be replaced out of place.
 // Thread safety: pure functions over an image that the caller owns.
 #pragma once
@@ -67,7 +67,7 @@ inline constexpr std::size_t meta_word = 2;
 /// The meta word of a node, which never tears.
 struct node_meta {
     std::uint8_t level = 0;
-    bool dead = false;      ///< merged away: `link` names the node that has its keys
+    bool dead = false;      ///< merged into its left neighbour, or replaced by a bulk load
     bool unbounded = false; ///< there is no high fence: the rightmost node of its level
     std::uint16_t index_tag = 0;
     std::uint32_t incarnation = 0;

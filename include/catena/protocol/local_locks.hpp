@@ -38,10 +38,11 @@ struct lock_request : local_waiter, lock_hook {
                                              boost::intrusive::constant_time_size<false>>;
 
     node_ref node;
-    word* image = nullptr;  ///< where a handed-over image goes; the node's image while held
-    list_type queue;        ///< of a holder: who waits behind it, first come first served
-    bool handed = false;    ///< granted together with the remote lock and the current image
-    bool refused = false;   ///< the holder before gave up: this request was never granted
+    word* image = nullptr; ///< where a handed-over image goes; the node's image while held
+    list_type queue;       ///< of a holder: who waits behind it, first come first served
+    bool handed = false;   ///< granted together with the remote lock and the current image
+    result<void>
+        granted_or_why;     ///< an error: the holder before gave up for that reason, this request was never granted
     unsigned handovers = 0; ///< how many in a row brought the remote lock here
 };
 
@@ -58,7 +59,7 @@ public:
         return true;
     }
 
-    /// Awaitable: ends when `r` holds the lock, or was refused (r.refused).
+    /// Awaitable: ends when `r` holds the lock, or was refused (r.granted_or_why).
     template <typename Session>
     [[nodiscard]] auto acquire(Session& s, lock_request& r) {
         struct waiting {
@@ -100,13 +101,13 @@ public:
         next.granted.store(true, std::memory_order_release);
     }
 
-    /// Ends the hold of a writer that gave up: everybody behind it is refused.
-    void release_and_refuse(lock_request& r) {
+    /// Ends the hold of a writer that gave up: everybody behind it is refused, for the same reason.
+    void release_and_refuse(lock_request& r, error why) {
         auto& b = bucket_of(r.node);
         std::lock_guard const guard(b.mutex);
         b.holders.erase(lock_request::list_type::s_iterator_to(r));
-        r.queue.clear_and_dispose([](lock_request* waiting) {
-            waiting->refused = true;
+        r.queue.clear_and_dispose([why](lock_request* waiting) {
+            waiting->granted_or_why = why;
             waiting->granted.store(true, std::memory_order_release); // it may end at once: not touched again
         });
     }

@@ -11,11 +11,16 @@
 //            W3 and W4 are one ordered batch. 3 round trips, 4 verbs for one entry.
 // Takes effect  when the lock word of W4 lands: before that no image with any of W's words is sealed, save the one that
 //            W2 proved. Lock word and occupancy may land in either order: a lock word whose occupancy is missing does
-//            not fit its seal, so neither R nor T uses it.
+//            not fit its seal, so neither R nor T uses it. That holds only where the occupancy changes: one that is written
+//            though it is the same could land when the seal fits already, over what the next writer wrote. So an
+//            occupancy that does not change is not written along with the lock word.
 // T          finds the word locked (or its CAS fails): waits its budget (pool/retry.hpp), then errc::contended.
 // W dies     before W3: the node is what it was, locked. Inside W3 or W4: all occupied slots are whole (N2), the lock
-//            word names W. Whoever takes over once W's lease ran out counts the slots, takes the fences from what `link`
-//            names (N3) and seals again; nothing is lost.
+//            word names W, whether it still says locked or not. Whoever runs into it once W's lease ran out takes the
+//            lock, takes the fences from what `link` names (N3), seals again (index/detail/recovery.hpp); nothing is lost.
+// Order      in W3 slots come first. A split then writes link and fences before the occupancy that lets entries go, a
+//            merge writes the occupancy that adds entries before link and fences: at every moment each entry is below
+//            `link` or in what it names.
 // Needs      atomic_words, ordered_batch.
 // Thread safety: as the session. Tests: protocol/node_io_test.cpp, budget/, stress/.
 #pragma once
@@ -37,9 +42,15 @@ enum class visit : std::uint8_t {
     here,  ///< sealed, alive, covers the key
     torn,  ///< not sealed: read again
     right, ///< sealed, but the key is not below its high fence: go to link()
-    dead,  ///< merged into link()
+    dead,  ///< merged away, or replaced by a bulk load: start from the root
     stale, ///< another life of the block, another index, another level, or key below the low fence: start from the root
 };
+
+/// Does the meta word belong to the life that `ref` means?
+[[nodiscard]] constexpr bool names(node_ref ref, node_meta const& meta, std::uint16_t index_tag) noexcept {
+    return (meta.incarnation & node_ref::incarnation_mask) == ref.incarnation() && meta.level == ref.level() &&
+           meta.index_tag == index_tag;
+}
 
 /// For a node that is known to be sealed, alive and meant: does it cover the key?
 template <typename View>
@@ -53,8 +64,7 @@ template <typename View>
                             typename View::key_type const& key) noexcept {
     auto const meta = node.meta();
     // Another life of the block need not have the shape of this tree, nor a seal in the same place.
-    bool const same_life = (meta.incarnation & node_ref::incarnation_mask) == ref.incarnation() &&
-                           meta.level == ref.level() && meta.index_tag == index_tag;
+    bool const same_life = names(ref, meta, index_tag);
     // A dead node without its seal is on a free list (pool/node_allocator.hpp writes into its end), or is just dying: it
     // will not become whole again, the way leads over the root.
     if (!node.sealed()) return same_life && !meta.dead ? visit::torn : visit::stale;
@@ -64,16 +74,17 @@ template <typename View>
 
 /// Which words of a node changed against what lies in remote memory, for W3 and W4.
 struct node_changes {
-    word slots = 0;      ///< bit i: slot i is new as a whole (it was free)
-    word payloads = 0;   ///< bit i: only the payload word of slot i is new (N2: one word)
-    bool fences = false; ///< meta, link, fences
-    bool occupancy = false;
+    word slots = 0;         ///< bit i: slot i is new as a whole (it was free)
+    word payloads = 0;      ///< bit i: only the payload word of slot i is new (N2: one word)
+    bool fences = false;    ///< meta, link, fences
+    bool occupancy = false; ///< differs from what is there
+    bool gains = false;     ///< a merge: the occupancy is written alone and before link and fences
 
     [[nodiscard]] constexpr bool any() const noexcept { return slots != 0 || payloads != 0 || fences || occupancy; }
 };
 
-/// Most operations that publishing one node takes: one a slot, fences, lock word.
-inline constexpr std::size_t max_publish_ops = 66;
+/// Most operations that publishing one node takes: one a slot, occupancy, fences, lock word.
+inline constexpr std::size_t max_publish_ops = 67;
 
 /// Writes W3 and W4 for a sealed image into `ops`; returns how many. The image must stay valid until they completed.
 template <typename View>
@@ -92,8 +103,9 @@ template <typename View>
     }
     for (word rest = changes.payloads & ~changes.slots; rest != 0; rest &= rest - 1)
         range(layout::payload_at(static_cast<std::size_t>(std::countr_zero(rest))), layout::payload_words);
+    if (changes.gains) range(1, 1);
     if (changes.fences) range(meta_word, layout::slots_at - meta_word);
-    range(0, changes.occupancy ? 2 : 1);
+    range(0, changes.occupancy && !changes.gains ? 2 : 1);
     return n;
 }
 

@@ -27,8 +27,10 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
+#include <catena/index/detail/recovery.hpp>
 #include <catena/index/detail/write_round.hpp>
 #include <catena/index/mutation.hpp>
+#include <catena/pool/membership.hpp>
 
 namespace catena::detail {
 
@@ -80,8 +82,10 @@ public:
             if (auto const r = co_await merge_underfull_nodes(round); !r && !is_passing(r.error())) co_return r.error();
             if (pending_.size() < before) {
                 again = {};
-            } else if (auto const r = co_await again.wait(s_); !r) {
+            } else if (auto const r = co_await wait_for<Layout>(s_, tree_, again, round.stuck()); !r) {
                 co_return r.error();
+            } else if (auto const kept = co_await keep_lease(s_); !kept) { // a wait may be longer than a lease
+                co_return kept.error();
             }
         }
         co_return result<void>{};

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulk_load: builds a tree bottom up from sorted entries, level by level, many nodes a round trip.
 //
-// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index. The tree below is
-// unreachable until that leaf dies with a link to the new root, which is the moment at which the load takes effect (who
-// finds a dead node goes on at its link, whatever its level); then the root word is changed by CAS. A load that fails, or
-// dies before that moment, leaves the index as it was.
+// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index. Then the leaf dies, so
+// that nobody takes an answer from it any more: who comes to it goes to the root and back, until the root word is changed
+// by CAS, which is the moment at which the load takes effect. A load that fails, or dies before that moment, leaves the
+// index as it was: whoever finds the leaf dead and its owner gone while the root word still names it revives it
+// (recovery.hpp). The lease is renewed all along.
 // Thread safety: as the session.
 #pragma once
 
@@ -17,8 +18,9 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/recovery.hpp>
 #include <catena/index/mutation.hpp>
+#include <catena/pool/membership.hpp>
 
 namespace catena::detail {
 
@@ -71,6 +73,7 @@ public:
             ops_[filled_] = op::write(current.ref.at(), node.image(), Layout::bytes);
             if (++filled_ == group || last) {
                 if (auto const r = co_await s_.submit(batch(ops_).first(filled_)); !r) co_return r.error();
+                if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
                 filled_ = 0;
             }
         }
@@ -107,33 +110,29 @@ build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, type
     co_return children.front().value;
 }
 
+/// Takes the remote lock of the root leaf. False: somebody else has it, `stuck` says who. Errors: invalid_argument, the
+/// leaf is not empty.
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<bool>>
+lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obstacle<typename Tree::key_type>& stuck) {
+    op read = op::read(root.at(), empty.image(), Leaf::bytes);
+    if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    auto const lowest = lowest_key<typename Tree::key_type>::value();
+    auto const seen = inspect(empty, root, tree.handle.tag(), lowest);
+    if ((seen == visit::here || seen == visit::right) && (empty.count() > 0 || !empty.meta().unbounded))
+        co_return make_error(errc::invalid_argument);
+    stuck = obstacle_in(empty, root, tree.handle.tag(), seen, lowest);
+    if (seen != visit::here || empty.lock().locked()) co_return false;
+    op lock = op::cas(root.at(), empty.lock().bits(), empty.lock().held_by(s.pool().self.tag()).bits());
+    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
+    co_return lock.swapped();
+}
+
+/// Builds the tree and puts it in the place of the empty leaf `root`, which is locked. `empty`: its image.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
-bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
-    for (std::size_t i = 1; i < sorted.size(); ++i)
-        if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);
-    if (sorted.empty()) co_return result<void>{};
-    auto const root = co_await refresh_root(s, tree);
-    if (!root) co_return root.error();
-    if (root->level() != 0) co_return make_error(errc::invalid_argument);
-
-    scratch_lease const memory(s.scratches());
-    node_view<Leaf> const empty(memory->image(Leaf::bytes));
-    retry again;
-    for (;;) { // lock the empty root leaf
-        op read = op::read(root->at(), empty.image(), Leaf::bytes);
-        if (auto const r = co_await s.submit(read); !r) co_return r.error();
-        auto const seen = inspect(empty, *root, tree.handle.tag(), sorted.front().key);
-        if ((seen == visit::here || seen == visit::right) && (empty.count() > 0 || !empty.meta().unbounded))
-            co_return make_error(errc::invalid_argument);
-        if (seen == visit::here && !empty.lock().locked()) {
-            op lock = op::cas(root->at(), empty.lock().bits(), empty.lock().held_by(s.pool().self.tag()).bits());
-            if (auto const r = co_await s.submit(lock); !r) co_return r.error();
-            if (lock.swapped()) break;
-        }
-        if (auto const r = co_await again.wait(s); !r) co_return r.error();
-    }
-
+replace_root(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty,
+             std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
     std::vector<block> made;
     auto const built = co_await build_tree<Leaf>(s, tree, sorted, made);
     if (!built) {
@@ -141,25 +140,54 @@ bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typen
             if (auto const r = co_await free_node(s, tree, b); !r) co_return r.error();
         auto const unlocked = empty.lock().released();
         word const bits = unlocked.bits();
-        op write = op::write(root->at(), &bits, word_bytes);
+        op write = op::write(root.at(), &bits, word_bytes);
         if (auto const r = co_await s.submit(write); !r) co_return r.error();
         co_return built.error();
     }
     auto meta = empty.meta();
     meta.dead = true;
     empty.set_meta(meta);
-    empty.set_link(*built);
     empty.seal(s.pool().self.tag(), true);
     std::array<op, max_publish_ops> ops;
-    auto const n =
-        plan_publish(empty, root->at(), {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
+    auto const n = plan_publish(empty, root.at(),
+                                {.slots = 0, .payloads = 0, .fences = true, .occupancy = false, .gains = false}, ops);
     if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
-    op install = op::cas(tree.handle.root(), root->bits(), built->bits());
+    op install = op::cas(tree.handle.root(), root.bits(), built->bits());
     if (auto const r = co_await s.submit(install); !r) co_return r.error();
     if (!install.swapped())
         co_return make_error(errc::dropped); // an index that is dropped: nobody else changes its root
     tree.root.store(built->bits(), std::memory_order_relaxed);
-    co_return co_await free_node(s, tree, {.at = root->at(), .lives = meta.incarnation});
+    co_return co_await free_node(s, tree, {.at = root.at(), .lives = meta.incarnation});
+}
+
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>>
+bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
+    for (std::size_t i = 1; i < sorted.size(); ++i)
+        if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);
+    if (sorted.empty()) co_return result<void>{};
+    scratch_lease const memory(s.scratches());
+    node_view<Leaf> const empty(memory->image(Leaf::bytes));
+    auto& claim = memory->template take<lock_request>(1).front();
+    retry again;
+    for (;;) {
+        auto const root = co_await refresh_root(s, tree);
+        if (!root) co_return root.error();
+        if (root->level() != 0) co_return make_error(errc::invalid_argument);
+        claim.node = *root;
+        obstacle<typename Tree::key_type> stuck;
+        if (tree.locks.try_acquire(claim)) {
+            auto const locked = co_await lock_if_empty<Leaf>(s, tree, *root, empty, stuck);
+            if (locked && *locked) {
+                auto const loaded = co_await replace_root<Leaf>(s, tree, *root, empty, sorted);
+                tree.locks.release(claim, false, 0);
+                co_return loaded;
+            }
+            tree.locks.release(claim, false, 0);
+            if (!locked) co_return locked.error();
+        }
+        if (auto const r = co_await wait_for<Leaf>(s, tree, again, stuck); !r) co_return r.error();
+    }
 }
 
 } // namespace catena::detail

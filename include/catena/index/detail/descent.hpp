@@ -28,6 +28,37 @@ struct probe {
     node_ref parent; ///< the internal node that said so: one level up, or a cached left neighbour
 };
 
+/// What an operation cannot get past: a node that stays torn, locked or dead. None: node is null.
+template <typename Key>
+struct obstacle {
+    node_ref node;
+    lock_word lock; ///< as it was seen there: names the owner
+    Key key{};      ///< what led there
+};
+
+/// Is what inspect() said of `node` something that its owner should have ended by now?
+template <typename View>
+[[nodiscard]] obstacle<typename View::key_type> obstacle_in(View const& node, node_ref ref, std::uint16_t index_tag,
+                                                            visit seen, typename View::key_type const& key) noexcept {
+    bool const dead = node.meta().dead && names(ref, node.meta(), index_tag);
+    if (seen == visit::torn || dead || (seen == visit::here && node.lock().locked()))
+        return {.node = ref, .lock = node.lock(), .key = key};
+    return {};
+}
+
+/// Mends what is in the way if its owner is gone (recovery.hpp).
+template <typename Layout, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> overcome(Session& s, Tree& tree, obstacle<typename Layout::key_type> o);
+
+/// How an operation waits that made no progress: its patience, and then a look whether somebody died.
+template <typename Layout, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> wait_for(Session& s, Tree& tree, retry& again,
+                                                         obstacle<typename Layout::key_type> o) {
+    if (auto const r = co_await again.wait(s); !r) co_return r.error();
+    if (!again.paused()) co_return result<void>{};
+    co_return co_await overcome<Layout>(s, tree, o);
+}
+
 /// Moves a probe on after inspect() said what its node is. A torn node is read again where it is.
 template <typename Tree, typename View>
 void follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View const& node) noexcept {
@@ -35,12 +66,12 @@ void follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View cons
     case visit::here:
     case visit::torn: return;
     case visit::right:
-    case visit::dead:
         // The parent's copy is out of date, or the split is not linked yet: let the next descent read the parent.
         tree.cache.drop(p.parent);
         if (!p.parent) tree.root.store(0, std::memory_order_relaxed);
         p.at = node.link();
         return;
+    case visit::dead:
     case visit::stale:
         tree.cache.drop(p.parent);
         tree.root.store(0, std::memory_order_relaxed);
@@ -83,6 +114,7 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
     using inner = typename Tree::inner;
     constexpr std::size_t images = 64;
     retry again;
+    obstacle<typename Tree::key_type> stuck;
     bool fresh_root = false;
     for (;;) {
         std::size_t missing = 0;
@@ -131,6 +163,8 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
             auto const seen = inspect(node, from, tree.handle.tag(), p.key);
             follow(tree, p, seen, node);
             if (seen != visit::here) {
+                if (auto const blocked = obstacle_in(node, from, tree.handle.tag(), seen, p.key); blocked.node)
+                    stuck = blocked;
                 ++s.stats().retries;
                 continue;
             }
@@ -142,7 +176,8 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
         // Sideways counts against the patience, too: between a merge's two writes (or after its merger died there) left
         // and right send a probe to each other.
         if (!advanced) {
-            if (auto const r = co_await again.wait(s); !r) co_return r.error();
+            if (auto const r = co_await wait_for<inner>(s, tree, again, stuck); !r) co_return r.error();
+            stuck = {};
         }
     }
 }

@@ -28,9 +28,12 @@ template <typename Payload>
 
 /// Applies `m` to the image and notes what changed. free_before: slots that are free in remote memory; only they may be
 /// written (N2). False: there is no room; nothing was changed.
+/// in_force: receives the value that an insert found present. It does not go into `m` yet: if the node cannot be locked the
+/// insert is tried again, with its own value.
 template <typename View>
 [[nodiscard]] bool edit(View const& node, word free_before, node_changes& changes,
-                        mutation<typename View::key_type, typename View::payload_type>& m) noexcept {
+                        mutation<typename View::key_type, typename View::payload_type>& m,
+                        typename View::payload_type& in_force) noexcept {
     using layout = typename View::layout;
     auto const put = [&](word slots_to_choose_from) {
         auto const slot = static_cast<std::size_t>(std::countr_zero(slots_to_choose_from));
@@ -49,7 +52,7 @@ template <typename View>
     switch (m.kind) {
     case mutation_kind::insert:
         if (found) {
-            m.value = node.payload(slot);
+            in_force = node.payload(slot);
             m.outcome = mutation_outcome::present;
             return true;
         }
@@ -152,7 +155,7 @@ void absorb(View const& left, View const& right, node_changes& changes) noexcept
     left.set_meta(meta);
     left.set_link(right.link());
     left.set_high(right.high());
-    changes.occupancy = changes.fences = true;
+    changes.occupancy = changes.fences = changes.gains = true;
 }
 
 /// The child of a sealed internal node that covers `key`.

@@ -6,16 +6,17 @@
 //             sibling that split off meanwhile needs no place in the new root: it is found over its left neighbour.
 // merge       Actors: M merger; R reader or writer of the pair (left, right) or of their parent.
 //             M1 READ parent; M2 READ left, right; M3 CAS all three lock words (exact words: nothing changed since);
-//             M4 WRITE right: dead, link = left, still locked; M5 WRITE left (entries into free slots, fence, link) and
-//             parent (separator gone). Then right's block is free.
+//             M4 WRITE right: dead, still locked, otherwise as it was; M5 WRITE left (entries into free slots, occupancy,
+//             then fence and link) and parent (separator gone). Then right's block is free.
 //             Needs M4 before M5: once left is published its new keys can change there, so nobody may still take an old
 //             copy of them from right.
-//             R on right after M4: dead, goes to left. R on left before M5: key above the fence, goes right, finds it
-//             dead, comes back: at most until M5, within its patience. Only a right one that is not its parent's first
-//             child is merged away, under the parent's lock: every internal node keeps an entry at its low fence.
+//             R on right after M4: dead, goes to the root and comes back: at most until M5, within its patience. Only a
+//             right one that is not its parent's first child is merged away, under the parent's lock: every internal
+//             node keeps an entry at its low fence.
 //             M never waits for a lock: it is optional work and gives up instead.
-//             M dies: before M4 three locks that change nothing; between M4 and M5 left's lock names M, right is whole
-//             and dead and links to left: whoever takes left over absorbs it again.
+//             M dies: three locks name M. Left still links to right: right is whole and is brought back to life if it is
+//             dead already. Left links past it: it has all entries, and right's separator leaves the parent with the
+//             repair of the parent (recovery.hpp).
 // Thread safety: as the session.
 #pragma once
 
@@ -157,18 +158,18 @@ private:
         auto meta = right_.meta();
         meta.dead = true;
         right_.set_meta(meta);
-        right_.set_link(locks_[1].node);
         right_.seal(me, true);
         auto const ops = memory_->template take<op>(2 * max_publish_ops);
         auto n = plan_publish(right_, locks_[2].node.at(),
-                              {.slots = 0, .payloads = 0, .fences = true, .occupancy = false}, ops);
+                              {.slots = 0, .payloads = 0, .fences = true, .occupancy = false, .gains = false}, ops);
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
 
         parent_.set_occupancy(parent_.occupancy() & ~(word{1} << separator_slot_));
         parent_.seal(me, false);
         left_.seal(me, false);
         n = plan_publish(left_, locks_[1].node.at(), left_changes, ops);
-        n += plan_publish(parent_, locks_[0].node.at(), {.slots = 0, .payloads = 0, .fences = false, .occupancy = true},
+        n += plan_publish(parent_, locks_[0].node.at(),
+                          {.slots = 0, .payloads = 0, .fences = false, .occupancy = true, .gains = false},
                           ops.subspan(n));
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         tree_.cache.put(locks_[0].node, parent_);

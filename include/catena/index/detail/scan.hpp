@@ -18,6 +18,7 @@
 #include <catena/core/task.hpp>
 #include <catena/index/detail/descent.hpp>
 #include <catena/index/detail/node_edit.hpp>
+#include <catena/index/detail/recovery.hpp>
 #include <catena/index/index.hpp>
 
 namespace catena::detail {
@@ -40,6 +41,7 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
         pending[i] = i;
     }
     retry again;
+    obstacle<typename Tree::key_type> stuck;
     while (!pending.empty()) {
         // Probes are kept in the order of `pending`, so that those still open stay together.
         auto const open = probes.first(pending.size());
@@ -72,6 +74,8 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
                     found[pending[i]] = node.payload(slot);
                 pending[i] = settled;
             } else {
+                if (auto const in_the_way = obstacle_in(node, p.at, tree.handle.tag(), seen, p.key); in_the_way.node)
+                    stuck = in_the_way;
                 follow(tree, p, seen, node);
             }
         }
@@ -87,9 +91,10 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
         if (progress) {
             again = {};
             ++s.stats().retries;
-        } else if (auto const r = co_await again.wait(s); !r) {
+        } else if (auto const r = co_await wait_for<Leaf>(s, tree, again, stuck); !r) {
             co_return r.error();
         }
+        stuck = {};
     }
     co_return result<void>{};
 }
@@ -125,8 +130,9 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
             auto const seen = inspect(node, leaves[i], tree.handle.tag(), p.key);
             if (seen != visit::here) {
                 if (i > 0) break; // a guess that was wrong: the cursor's own descent decides
+                auto const stuck = obstacle_in(node, leaves[0], tree.handle.tag(), seen, p.key);
                 follow(tree, p, seen, node);
-                if (auto const r = co_await again.wait(s); !r) co_return r.error();
+                if (auto const r = co_await wait_for<Leaf>(s, tree, again, stuck); !r) co_return r.error();
                 more = false;
                 continue;
             }

@@ -13,7 +13,7 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/recovery.hpp>
 #include <catena/index/index.hpp>
 
 namespace catena::detail {
@@ -164,42 +164,68 @@ template <typename Leaf, typename Session, typename Tree>
     co_return report;
 }
 
-/// Frees all nodes: each is locked (so no writer is inside), blanked (so that no late reader takes it for live) and
-/// given back.
+/// wait_for a node of any level: its owner may be gone.
+template <typename Leaf, typename Session, typename Tree, typename View>
+[[nodiscard, gnu::noinline]] task<result<void>> wait_at_level(Session& s, Tree& tree, retry& again, node_ref ref,
+                                                              View const& node) {
+    obstacle<typename Tree::key_type> const o{.node = ref, .lock = node.lock(), .key = node.low()};
+    if (ref.level() == 0) co_return co_await wait_for<Leaf>(s, tree, again, o);
+    co_return co_await wait_for<typename Tree::inner>(s, tree, again, o);
+}
+
+enum class retirement : std::uint8_t { blanked, busy, gone };
+
+/// Locks a node that nobody holds and blanks it: lock word, occupancy, meta, so that no late reader takes it for live.
+/// gone: another life already; a drop before this one got so far and its client died.
+template <typename Session, typename Tree, typename View>
+[[nodiscard, gnu::noinline]] task<result<retirement>> blank_if_free(Session& s, Tree& tree, node_ref ref, View node) {
+    op read = op::read(ref.at(), node.image(), View::layout::bytes);
+    if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    if (!names(ref, node.meta(), tree.handle.tag())) co_return retirement::gone;
+    auto const seen = node.lock();
+    if (seen.locked() || !node.sealed()) co_return retirement::busy;
+    op lock = op::cas(ref.at(), seen.bits(), seen.held_by(s.pool().self.tag()).bits());
+    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
+    if (!lock.swapped()) co_return retirement::busy;
+    std::array<word, 3> const blank{};
+    op write = op::write(ref.at(), blank.data(), sizeof blank);
+    if (auto const r = co_await s.submit(write); !r) co_return r.error();
+    co_return retirement::blanked;
+}
+
+/// Frees all nodes, each when no writer is inside any more. Errors: corrupt (a node stays torn, its owner lives), those of
+/// the tree's calls; the rest is left for another drop.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
     std::array<word, 2> found{};
     op read_root = op::read(tree.handle.entry(), found.data(), sizeof found);
     if (auto const r = co_await s.submit(read_root); !r) co_return r.error();
-    auto first = node_ref::from_word(found[1]);
     scratch_lease const memory(s.scratches());
-    auto* const image = memory->image(Tree::options::node_bytes);
-    std::array<word, 3> const blank{}; // lock word, occupancy, meta: no seal, no life
-    while (first) {
+    node_view<Leaf> const node(memory->image(Tree::options::node_bytes)); // headers of all levels lie alike
+    auto& claim = memory->template take<lock_request>(1).front();
+    for (auto first = node_ref::from_word(found[1]); first;) {
         node_ref below;
         for (auto ref = first; ref;) {
-            node_view<Leaf> const leaf_node(image);
-            node_view<typename Tree::inner> const inner_node(image);
             retry again;
-            for (bool locked = false; !locked;) {
-                if (auto const r = co_await read_whole(s, leaf_node, ref); !r) co_return r.error();
-                if (!leaf_node.sealed()) co_return make_error(errc::corrupt, ref.at().node());
-                auto const seen = leaf_node.lock();
-                op lock = op::cas(ref.at(), seen.bits(), seen.held_by(s.pool().self.tag()).bits());
-                if (!seen.locked()) {
-                    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
-                    locked = lock.swapped();
+            claim.node = ref;
+            auto done = retirement::busy;
+            while (done == retirement::busy) {
+                if (tree.locks.try_acquire(claim)) {
+                    auto const tried = co_await blank_if_free(s, tree, ref, node);
+                    tree.locks.release(claim, false, 0);
+                    if (!tried) co_return tried.error();
+                    done = *tried;
                 }
-                if (!locked) {
-                    if (auto const r = co_await again.wait(s); !r) co_return r.error();
-                }
+                if (done != retirement::busy) break;
+                if (auto const r = co_await wait_at_level<Leaf>(s, tree, again, ref, node); !r)
+                    co_return node.sealed() ? r.error() : make_error(errc::corrupt, ref.at().node());
             }
-            if (ref == first && ref.level() > 0) below = child_for(inner_node, inner_node.low());
-            auto const next = leaf_node.link();
-            auto const lives = leaf_node.meta().incarnation;
-            op write = op::write(ref.at(), blank.data(), sizeof blank);
-            if (auto const r = co_await s.submit(write); !r) co_return r.error();
-            if (auto const r = co_await free_node(s, tree, {.at = ref.at(), .lives = lives}); !r) co_return r.error();
+            if (done == retirement::gone) break; // what that drop did not free is found when space is reclaimed
+            if (ref == first && ref.level() > 0)
+                below = child_for(node_view<typename Tree::inner>(node.image()), node.low());
+            auto const next = node.link();
+            block const freed{.at = ref.at(), .lives = node.meta().incarnation};
+            if (auto const r = co_await free_node(s, tree, freed); !r) co_return r.error();
             ref = next;
         }
         first = below;

@@ -71,6 +71,8 @@ public:
         co_return done;
     }
 
+    /// What kept a mutation from being applied in this round.
+    [[nodiscard]] obstacle<key_type> const& stuck() const noexcept { return stuck_; }
     /// The nodes of this round, as they are now.
     [[nodiscard]] std::span<group const> groups() const noexcept { return groups_; }
     [[nodiscard]] view image_of(group const& g) const noexcept { return view(g.image); }
@@ -93,17 +95,21 @@ private:
         co_return co_await publish();
     }
 
-    /// Something could not be had: no lock is left behind. Who waits behind us for what does not come (another client's
-    /// lock, a memory node) need not wait again; full memory is no matter of theirs.
+    /// Something could not be had: no lock is left behind. Of a batch that failed nobody knows what it did, so locks are
+    /// given back by CAS, and what may be half published is mended. Who waits behind us for what does not come (another
+    /// client's lock, a memory node) need not wait again; full memory is no matter of theirs.
     [[nodiscard, gnu::noinline]] task<result<void>> give_up(error why) {
+        auto const me = s_.pool().self.tag();
         std::size_t n = 0;
         for (auto& g : groups_) {
-            if (g.at == stage::editing || g.at == stage::locked) forget_outcomes(g); // edited, never published
-            if (!g.handed && g.at != stage::locked) continue;
-            image_of(g).set_lock(g.before.released());
-            ops_[n++] = op::write(g.node.at(), g.image, word_bytes);
+            if (g.holds_local) forget_outcomes(g); // edited perhaps, not settled
+            if (g.at == stage::locked) continue;
+            if (g.handed)
+                ops_[n++] = op::cas(g.node.at(), g.before.bits(), g.before.released().bits());
+            else if (g.lock_op != nullptr)
+                ops_[n++] = op::cas(g.node.at(), g.before.held_by(me).bits(), g.before.bits());
         }
-        auto const released = n == 0 ? result<void>{} : co_await s_.submit(ops_.first(n));
+        if (n > 0) (void)co_await s_.submit(ops_.first(n));
         for (auto& g : groups_) {
             // Never locked, so never linked: its block is free again. (After a publication that failed nobody knows.)
             if (g.at == stage::editing) (void)co_await drop_right(g);
@@ -111,10 +117,14 @@ private:
             if (why.code == errc::out_of_memory)
                 release(g, false);
             else
-                tree_.locks.release_and_refuse(g);
+                tree_.locks.release_and_refuse(g, why);
+            if (g.at != stage::locked) continue;
+            obstacle<key_type> const half_done{
+                .node = g.node, .lock = lock_word(true, me, 0, 0), .key = image_of(g).low()};
+            (void)co_await overcome<Layout>(s_, tree_, half_done);
         }
         groups_ = {};
-        co_return released;
+        co_return result<void>{};
     }
 
     /// Probes of pending mutations to their nodes. False: there is no such level yet.
@@ -156,12 +166,13 @@ private:
             g.image = memory_->image(Layout::bytes);
         }
         ops_ = memory_->template take<op>(2 * n);
+        in_force_ = memory_->template take<typename Layout::payload_type>(mutations_.size());
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> lock_locally() {
         auto& first = groups_.front();
         co_await tree_.locks.acquire(s_, first);
-        if (first.refused) co_return make_error(errc::contended);
+        if (!first.granted_or_why) co_return first.granted_or_why.error();
         for (auto& g : groups_) {
             g.holds_local = &g == &first || tree_.locks.try_acquire(g);
             if (g.holds_local) g.at = stage::reading;
@@ -190,19 +201,24 @@ private:
             for (auto i = g.first; i < g.last; ++i) {
                 auto& p = probes_[order_[i]];
                 auto const seen = state == visit::here ? cover(node, p.key) : state;
+                if (!stuck_.node && !g.handed) stuck_ = obstacle_in(node, g.node, tree_.handle.tag(), seen, p.key);
                 follow(tree_, p, seen, node);
                 if (seen == visit::right) suspect(g);
                 if (seen != visit::here || (g.before.locked() && !g.handed))
                     continue; // next round; or another client's
-                if (!edit(node, free_before, g.changes, mutations_[order_[i]])) no_room = true;
+                if (!edit(node, free_before, g.changes, mutations_[order_[i]], in_force_[order_[i]])) no_room = true;
             }
             if (no_room && !g.changes.any()) {
                 if (auto const r = co_await prepare_split(g, free_before); !r) co_return r.error();
             }
-            if (g.changes.any() || g.handed)
+            // Set and cleared again (one key twice in a batch): it must not be written, see node_io.hpp.
+            if (node.free_slots() == free_before) g.changes.occupancy = false;
+            if (g.changes.any() || g.handed) {
                 g.at = stage::editing;
-            else
+            } else {
+                settle(g);
                 release(g, false);
+            }
         }
         co_return result<void>{};
     }
@@ -237,9 +253,9 @@ private:
             auto& m = mutations_[order_[i]];
             if (m.outcome != mutation_outcome::pending) continue;
             if (left.above(m.key)) {
-                if (!right.above(m.key)) (void)edit(right, Layout::all_slots, all_new, m);
+                if (!right.above(m.key)) (void)edit(right, Layout::all_slots, all_new, m, in_force_[order_[i]]);
             } else if (!left.below(m.key)) {
-                (void)edit(left, free_before, g.changes, m);
+                (void)edit(left, free_before, g.changes, m, in_force_[order_[i]]);
             }
         }
         right.seal(s_.pool().self.tag(), false);
@@ -336,6 +352,7 @@ private:
         for (auto& g : groups_) {
             if (g.at == stage::reading) release(g, false);
             if (g.at != stage::locked) continue;
+            settle(g);
             if constexpr (internal) {
                 tree_.cache.put(g.node, image_of(g));
                 if (g.splits) tree_.cache.put(g.right.ref, view(g.right_image));
@@ -359,6 +376,12 @@ private:
         tree_.locks.release(g, handed, Layout::bytes);
     }
 
+    /// The outcomes of this group are final: inserts learn what was there before them.
+    void settle(group const& g) noexcept {
+        for (auto const i : order_.subspan(g.first, g.last - g.first))
+            if (mutations_[i].outcome == mutation_outcome::present) mutations_[i].value = in_force_[i];
+    }
+
     void forget_outcomes(group& g) noexcept {
         for (auto i = g.first; i < g.last; ++i) mutations_[order_[i]].outcome = mutation_outcome::pending;
     }
@@ -373,6 +396,8 @@ private:
     std::span<std::uint32_t> order_; ///< pending mutations, those of one node together
     std::span<group> groups_;
     std::span<op> ops_;
+    obstacle<key_type> stuck_;
+    std::span<typename Layout::payload_type> in_force_; ///< of each mutation: what an insert found present
     std::span<word> child_meta_; ///< internal nodes: of each linked child, as read under the parent's lock
 };
 

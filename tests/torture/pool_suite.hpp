@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// pool_suite: clients that allocate and free blocks and create and drop catalog entries, while faults strike.
+//
+// Nobody is ever handed a block that somebody else holds; blocks do not overlap; the lists that the memory nodes hold are
+// whole and name every block once. Names of the catalog are linearizable: create is an insert, drop an erase, find a find.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <catena/pool/catalog.hpp>
+#include <catena/pool/node_allocator.hpp>
+
+#include <support/history.hpp>
+#include <torture/arena.hpp>
+
+namespace catena::torture {
+
+class pool_suite {
+public:
+    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
+        pool_suite suite(s, log);
+        return suite.run_all();
+    }
+
+private:
+    using history_type = test::history<std::uint64_t, std::uint32_t>; // name -> stamp of its creation
+    static constexpr std::uint64_t names = 3;
+
+    pool_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {}
+
+    outcome run_all() {
+        for (unsigned c = 1; c <= scenario_.clients; ++c) {
+            auto& m = arena_.join(false, scenario_.sessions);
+            for (unsigned i = 0; i < scenario_.sessions; ++i) arena_.add_life(live(m.sessions[i], c * 10 + i));
+        }
+        outcome result;
+        result.violation = arena_.run();
+        if (!result.violation) result.violation = complaint_;
+        if (!result.violation) result.violation = audit();
+        result.steps = arena_.network().steps();
+        result.operations = operations_;
+        result.switches = arena_.network().switches();
+        return result;
+    }
+
+    struct held {
+        block what;
+        std::uint64_t bytes;
+    };
+
+    [[nodiscard, gnu::noinline]] task<result<void>> live(session_type& s, std::uint32_t who) {
+        sim_random random(scenario_.seed, 1000 + who);
+        std::vector<held> mine;
+        for (unsigned i = 0; i < 3 * scenario_.operations; ++i) {
+            if (auto const r = co_await keep_lease(s); !r) co_return r;
+            auto const what = random.below(10);
+            result<void> done;
+            if (what < 4)
+                done = co_await take(s, random, mine);
+            else if (what < 7)
+                done = co_await give(s, random, mine);
+            else
+                done = co_await use_catalog(s, who, random);
+            if (!done) co_return done;
+            ++operations_;
+        }
+        while (!mine.empty())
+            if (auto const r = co_await give(s, random, mine); !r) co_return r;
+        co_return co_await release_all(s);
+    }
+
+    [[nodiscard]] result<void> failed(error e, std::string const& what) {
+        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
+        complaint_ = what + " ended with " + std::string(name(e.code));
+        return e;
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> take(session_type& s, sim_random& random, std::vector<held>& mine) {
+        auto const bytes = block_granule << random.below(2);
+        auto const taken = co_await allocate(s, bytes);
+        if (!taken && taken.error().code == errc::out_of_memory) co_return result<void>{};
+        if (!taken) co_return failed(taken.error(), "allocate");
+        occupy(taken->at, bytes);
+        mine.push_back({.what = *taken, .bytes = bytes});
+        // What a node would do: fill it. If anybody else had it, one of us would see it.
+        std::vector<word> words(bytes / word_bytes, taken->at.offset() ^ random.next());
+        op write = op::write(taken->at, words.data(), bytes);
+        if (auto const r = co_await s.submit(write); !r) co_return r;
+        std::vector<word> seen(words.size());
+        op read = op::read(taken->at, seen.data(), bytes);
+        if (auto const r = co_await s.submit(read); !r) co_return r;
+        if (seen != words) complaint_ = "somebody else wrote into a block that was handed to one";
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> give(session_type& s, sim_random& random, std::vector<held>& mine) {
+        if (mine.empty()) co_return result<void>{};
+        auto const i = random.below(mine.size());
+        auto one = mine[i];
+        mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(i));
+        occupied_.erase(key_of(one.what.at));
+        ++one.what.lives;
+        if (auto const r = co_await free_block(s, one.what, one.bytes); !r) co_return failed(r.error(), "free_block");
+        co_return result<void>{};
+    }
+
+    [[nodiscard]] static std::uint64_t key_of(remote_ptr at) noexcept {
+        return std::uint64_t{at.node()} << 48U | at.offset();
+    }
+    void occupy(remote_ptr at, std::uint64_t bytes) {
+        auto const key = key_of(at);
+        auto const after = occupied_.lower_bound(key);
+        bool const overlaps = (after != occupied_.end() && after->first < key + bytes) ||
+                              (after != occupied_.begin() && std::prev(after)->first + std::prev(after)->second > key);
+        if (overlaps) complaint_ = "block " + std::to_string(at.offset()) + " was handed out twice";
+        if (at.offset() < heap_offset || at.offset() + bytes > arena::node_bytes)
+            complaint_ = "a block outside the heap";
+        occupied_[key] = bytes;
+    }
+
+    [[nodiscard]] static index_spec spec_of(std::uint64_t which, std::uint32_t stamp) {
+        index_spec spec;
+        spec.set_name(std::string(1, static_cast<char>('a' + which)));
+        spec.set_type("torture");
+        spec.layout_version = stamp;
+        return spec;
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> use_catalog(session_type& s, std::uint32_t who,
+                                                                sim_random& random) {
+        auto const which = random.below(names);
+        if (random.one_in(2)) {
+            auto const stamp = ++stamps_;
+            auto const call = history_.begin(who, test::call_kind::insert, which, stamp);
+            auto const made = co_await create_index(s, spec_of(which, stamp), [](catalog_handle) { return no_root(); });
+            if (!made && made.error().code != errc::already_exists) {
+                history_.lost(call);
+                co_return failed(made.error(), "create_index");
+            }
+            history_.said(call, made.has_value());
+            co_return result<void>{};
+        }
+        auto const begin = history_.tick();
+        auto const found = co_await find_index(s, spec_of(which, 0).name_view());
+        if (!found && found.error().code == errc::not_found) {
+            history_.observe(who, begin, history_.tick(), which, std::optional<std::uint32_t>{});
+            co_return result<void>{};
+        }
+        if (!found && found.error().code == errc::dropped) { // somebody is dropping it: it is there still
+            history_.observe(who, begin, history_.tick(), which, {.what = mutation_outcome::present});
+            co_return result<void>{};
+        }
+        if (!found) co_return failed(found.error(), "find_index");
+        history_.observe(who, begin, history_.tick(), which, std::optional(found->spec.layout_version));
+        if (random.one_in(2)) co_return result<void>{};
+        auto const call = history_.begin(who, test::call_kind::erase_if, which, found->spec.layout_version);
+        auto const gone = co_await drop_index(s, found->handle, [] { return nothing(); });
+        if (gone) {
+            history_.said(call, true);
+        } else if (gone.error().code == errc::dropped) {
+            history_.done(call); // by somebody else
+        } else {
+            history_.lost(call);
+            co_return failed(gone.error(), "drop_index");
+        }
+        co_return result<void>{};
+    }
+    [[nodiscard, gnu::noinline]] static task<result<word>> no_root() { co_return word{7}; }
+    [[nodiscard, gnu::noinline]] static task<result<void>> nothing() { co_return result<void>{}; }
+
+    [[nodiscard]] std::optional<std::string> audit() {
+        // Every list is whole: follow it in raw memory.
+        for (std::uint16_t n = 0; n < arena_.network().node_count(); ++n) {
+            auto const* const raw = arena_.network().node(n).raw();
+            auto const word_at = [raw](std::uint64_t at) {
+                word w = 0;
+                std::memcpy(&w, raw + at, sizeof w);
+                return w;
+            };
+            for (std::uint64_t bytes = block_granule; bytes <= 2 * block_granule; bytes *= 2) {
+                auto at = free_list_head(word_at(free_list_of(n, bytes).offset())).offset();
+                for (; at != 0 && !complaint_; at = word_at(at + link_offset(bytes))) occupy({n, at}, bytes);
+            }
+        }
+        if (complaint_) return "in the lists of free blocks: " + *complaint_;
+        try {
+            auto& s = arena_.keeper();
+            for (std::uint64_t which = 0; which < names; ++which) {
+                auto const begin = history_.tick();
+                auto const found = sync_wait(s, find_index(s, spec_of(which, 0).name_view()));
+                auto const end = history_.tick();
+                if (found)
+                    history_.observe(1, begin, end, which, std::optional(found->spec.layout_version));
+                else if (found.error().code == errc::not_found)
+                    history_.observe(1, begin, end, which, std::optional<std::uint32_t>{});
+                // The lock of a dead client does not keep others out.
+                auto const made =
+                    sync_wait(s, create_index(s, spec_of(which, ++stamps_), [](catalog_handle) { return no_root(); }));
+                if (!made && made.error().code != errc::already_exists)
+                    return "after all: create_index ended with " + std::string(name(made.error().code));
+            }
+        } catch (std::exception const& e) {
+            return "in the audit: " + std::string(e.what());
+        }
+        return history_.violation();
+    }
+
+    scenario const scenario_;
+    history_type history_;
+    std::map<std::uint64_t, std::uint64_t> occupied_; ///< blocks that somebody holds, or held when he died
+    std::optional<std::string> complaint_;
+    std::uint32_t stamps_ = 0;
+    std::uint64_t operations_ = 0;
+    arena arena_;
+};
+
+} // namespace catena::torture

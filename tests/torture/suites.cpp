@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <torture/suite.hpp>
+
+#include <array>
+
+#include <catena/index/sherman_tree.hpp>
+#include <catena/prefix/block_hash.hpp>
+#include <catena/prefix/location.hpp>
+
+#include <support/keys.hpp>
+#include <torture/pool_suite.hpp>
+#include <torture/prefix_suite.hpp>
+#include <torture/tree_suite.hpp>
+
+namespace catena::torture {
+
+namespace {
+
+// Four entries a node: a run of a few operations splits, grows and merges.
+struct four_entries : tree_options {
+    static constexpr std::size_t node_bytes = 128;
+    static constexpr std::size_t batch_nodes = 4;
+};
+struct four_wide_entries : tree_options {
+    static constexpr std::size_t node_bytes = 256;
+};
+
+struct four_blocks : tree_options {
+    static constexpr std::size_t node_bytes = 192;
+};
+
+constexpr std::array all{
+    suite{"sherman",
+          "sherman_tree, keys and values of a word",
+          tree_suite<sherman_tree<std::uint64_t, std::uint64_t, four_entries>>::run,
+          {.bytes = 128, .key_words = 1, .payload_words = 1}},
+    suite{"sherman-wide",
+          "sherman_tree, keys of 16 bytes, values that are replaced out of place",
+          tree_suite<sherman_tree<block_hash, test::blob<24>, four_wide_entries>>::run,
+          {.bytes = 256, .key_words = 2, .payload_words = 3}},
+    suite{"prefix",
+          "prefix_index over sherman_tree: publish, match, forget",
+          prefix_suite<sherman_tree<block_hash, location, four_blocks>>::run,
+          {.bytes = 192, .key_words = 2, .payload_words = 1}},
+    suite{"pool",
+          "allocator, free lists, membership, catalog",
+          pool_suite::run,
+          {.bytes = 64, .key_words = 1, .payload_words = 1}},
+};
+
+} // namespace
+
+std::span<suite const> suites() { return all; }
+
+} // namespace catena::torture

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// tree_suite: clients that do everything an ordered index offers, to few keys, while faults strike. A new index joins by
+// one line in suites.cpp.
+//
+// Afterwards the keeper checks: every answer is linearizable per key; nobody gave up waiting, since all that was in the way
+// could be had (owners live, or are taken over within a lease); after recover() the index is sound, nothing is locked and
+// every split is linked; its entries are what the history allows; every key can still be written.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <catena/index/index.hpp>
+
+#include <support/history.hpp>
+#include <support/keys.hpp>
+#include <torture/arena.hpp>
+
+namespace catena::torture {
+
+template <typename Index>
+class tree_suite {
+public:
+    using key_type = typename Index::key_type;
+    using value_type = typename Index::value_type;
+    using change = mutation<key_type, value_type>;
+    using history_type = test::history<key_type, value_type>;
+
+    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
+        tree_suite suite(s, log);
+        return suite.run_all();
+    }
+
+private:
+    static constexpr std::size_t cache_bytes = 1U << 15U;
+
+    tree_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {
+        for (unsigned i = 0; i < s.keys; ++i) universe_.push_back(test::make_key<key_type>(10 * (i + 1)));
+    }
+
+    outcome run_all() {
+        std::map<key_type, value_type> before;
+        auto& keeper = arena_.keeper();
+        keepers_tree_ = std::make_unique<Index>(test::ok(Index::create(keeper, "t", cache_bytes)));
+        test::calls<Index, session_type> calls(*keepers_tree_, keeper);
+        sim_random random(scenario_.seed, 11);
+        for (unsigned i = 0; i < scenario_.preload; ++i) {
+            auto const& key = universe_[random.below(universe_.size())];
+            auto const value = next_value();
+            if (calls.insert(key, value)) before[key] = value;
+        }
+        history_ = std::make_unique<history_type>(before);
+        for (unsigned c = 1; c <= scenario_.clients; ++c) {
+            auto& m = arena_.join(false, scenario_.sessions);
+            trees_.push_back(std::make_unique<Index>(test::ok(Index::open(m.sessions.front(), "t", cache_bytes))));
+            for (unsigned i = 0; i < scenario_.sessions; ++i)
+                arena_.add_life(live(m.sessions[i], *trees_.back(), c * 10 + i));
+        }
+        outcome result;
+        result.violation = arena_.run();
+        if (!result.violation) result.violation = complaint_;
+        if (!result.violation) result.violation = audit(calls);
+        result.steps = arena_.network().steps();
+        result.operations = operations_;
+        result.switches = arena_.network().switches();
+        return result;
+    }
+
+    /// One session: operations one after the other, until its client dies.
+    [[nodiscard, gnu::noinline]] task<result<void>> live(session_type& s, Index& tree, std::uint32_t who) {
+        sim_random random(scenario_.seed, 1000 + who);
+        for (unsigned i = 0; i < scenario_.operations; ++i) {
+            auto const done = co_await act(s, tree, who, random);
+            if (!done) co_return done; // dead or shut out: nothing it does has an effect any more
+            ++operations_;
+        }
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> act(session_type& s, Index& tree, std::uint32_t who,
+                                                        sim_random& random) {
+        auto const what = random.below(20);
+        if (what < 5) co_return co_await find(s, tree, who, random);
+        if (what == 5) co_return co_await find_many(s, tree, who, random);
+        if (what == 6) co_return co_await scan(s, tree, who, random);
+        if (what == 7) co_return co_await apply(s, tree, who, random);
+        co_return co_await write(s, tree, who, random);
+    }
+
+    [[nodiscard]] key_type any_key(sim_random& random) { return universe_[random.below(universe_.size())]; }
+    [[nodiscard]] value_type next_value() { return test::make_value<value_type>(++values_); }
+
+    /// What an error means for a call that was under way. Error again: this client is at its end.
+    [[nodiscard]] result<void> failed(error e, std::string const& what) {
+        if (scenario_.may_lose_nodes() && e.code == errc::unreachable && e.node != 0) {
+            ++lost_; // what was on that memory node; everything else goes on
+            return {};
+        }
+        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
+        complaint_ = what + " ended with " + std::string(name(e.code));
+        return e;
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> find(session_type& s, Index& tree, std::uint32_t who,
+                                                         sim_random& random) {
+        auto const key = any_key(random);
+        auto const call = history_->begin(who, test::call_kind::find, key);
+        auto const found = co_await tree.find(s, key);
+        if (!found) co_return failed(found.error(), "find");
+        history_->found(call, *found);
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> find_many(session_type& s, Index& tree, std::uint32_t who,
+                                                              sim_random& random) {
+        std::vector<key_type> keys(1 + random.below(8));
+        for (auto& k : keys) k = any_key(random);
+        std::vector<std::optional<value_type>> found(keys.size());
+        auto const begin = history_->tick();
+        auto const done = co_await tree.find_many(s, keys, found);
+        if (!done) co_return failed(done.error(), "find_many");
+        auto const end = history_->tick();
+        for (std::size_t i = 0; i < keys.size(); ++i) history_->observe(who, begin, end, keys[i], found[i]);
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> scan(session_type& s, Index& tree, std::uint32_t who,
+                                                         sim_random& random) {
+        scan_range<key_type> range{.from = any_key(random), .to = {}};
+        if (random.one_in(2)) range.to = any_key(random);
+        std::vector<entry<key_type, value_type>> out(1 + random.below(universe_.size() + 2));
+        auto const begin = history_->tick();
+        auto const n = co_await tree.scan(s, range, std::span(out));
+        if (!n) co_return failed(n.error(), "scan");
+        history_->observe_scan(who, begin, history_->tick(), universe_, range.from, range.to,
+                               std::span<entry<key_type, value_type> const>(out).first(*n), out.size());
+        co_return result<void>{};
+    }
+
+    [[nodiscard]] change any_change(sim_random& random) {
+        change m{.key = any_key(random), .value = next_value()};
+        if (random.below(4) < scenario_.erases)
+            m.kind = random.one_in(4) ? mutation_kind::erase_if : mutation_kind::erase;
+        else
+            m.kind = random.one_in(2) ? mutation_kind::insert : mutation_kind::upsert;
+        if (m.kind == mutation_kind::erase_if && values_ > 1) // a value that may be there
+            m.value = test::make_value<value_type>(1 + random.below(values_));
+        return m;
+    }
+    [[nodiscard]] auto begin(std::uint32_t who, change const& m) {
+        using test::call_kind;
+        auto const kind = m.kind == mutation_kind::insert   ? call_kind::insert
+                          : m.kind == mutation_kind::upsert ? call_kind::upsert
+                          : m.kind == mutation_kind::erase  ? call_kind::erase
+                                                            : call_kind::erase_if;
+        return history_->begin(who, kind, m.key, m.value);
+    }
+    /// pending: not applied, if the error says so; else whatever took effect did so before now.
+    void told(typename history_type::handle call, change const& m, result<void> const& done) {
+        if (m.outcome != mutation_outcome::pending)
+            history_->told(call, m);
+        else if (!done && (done.error().code == errc::fenced || done.error().code == errc::unreachable))
+            history_->lost(call);
+        else
+            history_->withdraw(call);
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> write(session_type& s, Index& tree, std::uint32_t who,
+                                                          sim_random& random) {
+        auto m = any_change(random);
+        auto const call = begin(who, m);
+        auto const done = co_await tree.apply(s, std::span(&m, 1));
+        told(call, m, done);
+        if (!done) co_return failed(done.error(), "a write");
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> apply(session_type& s, Index& tree, std::uint32_t who,
+                                                          sim_random& random) {
+        std::vector<change> changes;
+        for (auto n = 2 + random.below(6); n > 0; --n) {
+            auto const m = any_change(random);
+            bool const again =
+                std::any_of(changes.begin(), changes.end(), [&](auto const& c) { return c.key == m.key; });
+            if (!again) changes.push_back(m);
+        }
+        std::vector<typename history_type::handle> calls;
+        for (auto const& m : changes) calls.push_back(begin(who, m));
+        auto const done = co_await tree.apply(s, std::span(changes));
+        for (std::size_t i = 0; i < changes.size(); ++i) told(calls[i], changes[i], done);
+        if (!done) co_return failed(done.error(), "a batch of writes");
+        co_return result<void>{};
+    }
+
+    /// The run is over.
+    [[nodiscard]] std::optional<std::string> audit(test::calls<Index, session_type>& calls) {
+        constexpr std::uint32_t who = 1;
+        if (scenario_.may_lose_nodes()) return audit_what_is_left(calls);
+        try {
+            auto& s = arena_.keeper();
+            (void)test::ok(sync_wait(s, keepers_tree_->recover(s)));
+            for (auto const& key : universe_) {
+                auto const call = history_->begin(who, test::call_kind::find, key);
+                history_->found(call, calls.find(key));
+            }
+            auto const begin = history_->tick();
+            auto const all = calls.scan({.from = universe_.front(), .to = {}}, universe_.size() + 1);
+            history_->observe_scan(who, begin, history_->tick(), universe_, universe_.front(), {}, all,
+                                   universe_.size() + 1);
+            auto const check = calls.check();
+            if (!check.violations.empty()) return "after recovery: " + check.violations.front();
+            if (check.unlinked != 0) return "after recovery: a node without a separator";
+            if (check.entries != all.size()) return std::string("after recovery: verify counts other entries");
+            for (auto const& key : universe_) {
+                auto const value = next_value();
+                auto const call = history_->begin(who, test::call_kind::upsert, key, value);
+                history_->said(call, calls.upsert(key, value));
+                if (calls.find(key) != value) return std::string("after recovery: an upsert was lost");
+            }
+            if (auto const again = calls.check(); !again.violations.empty())
+                return "after the last writes: " + again.violations.front();
+        } catch (std::exception const& e) {
+            return "in the audit: " + std::string(e.what());
+        }
+        return history_->violation();
+    }
+
+    /// A memory node is gone: what does not lie there is right and can be written, the rest has a clear error.
+    [[nodiscard]] std::optional<std::string> audit_what_is_left(test::calls<Index, session_type>&) {
+        auto& s = arena_.keeper();
+        for (auto const& key : universe_) {
+            auto const call = history_->begin(1, test::call_kind::find, key);
+            auto const found = sync_wait(s, keepers_tree_->find(s, key));
+            if (found) {
+                history_->found(call, *found);
+                auto const value = next_value();
+                auto const write = history_->begin(1, test::call_kind::upsert, key, value);
+                auto const written = sync_wait(s, keepers_tree_->upsert(s, key, value));
+                if (written)
+                    history_->said(write, *written);
+                else if (written.error().code == errc::unreachable)
+                    history_->lost(write); // a split, a merge
+                else
+                    return "without the memory node: a write ended with " + std::string(name(written.error().code));
+            } else if (found.error().code != errc::unreachable || found.error().node != 1) {
+                return "without the memory node: a find ended with " + std::string(name(found.error().code));
+            }
+        }
+        return history_->violation();
+    }
+
+    scenario const scenario_;
+    std::uint64_t lost_ = 0;
+    std::vector<key_type> universe_;
+    std::unique_ptr<history_type> history_;
+    std::optional<std::string> complaint_;
+    std::uint64_t values_ = 0;
+    std::uint64_t operations_ = 0;
+    std::unique_ptr<Index> keepers_tree_;
+    std::vector<std::unique_ptr<Index>> trees_;
+    arena arena_; ///< last: its lives end before the indexes that they use
+};
+
+} // namespace catena::torture

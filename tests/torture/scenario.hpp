@@ -25,7 +25,7 @@ struct scenario {
     unsigned preload = 0; ///< keys that are there before
     unsigned erases = 1;  ///< how often an operation erases: of 4
     std::uint16_t nodes = 1;
-    unsigned depth = 0;          ///< 0: uniform schedule, else the change points of a priority schedule
+    unsigned depth = 0; ///< 0: uniform schedule, 100: lopsided, else the change points of a priority schedule
     std::uint64_t length = 2000; ///< steps among which the change points lie
     std::vector<sim_fault> faults;
     std::optional<std::vector<sim_switch>> switches; ///< given: this schedule
@@ -49,6 +49,7 @@ struct outcome {
     std::vector<sim_switch> switches;
 };
 
+inline constexpr unsigned lopsided = 100;
 inline constexpr std::chrono::milliseconds lease{1};
 inline constexpr std::chrono::milliseconds patience{100};
 inline constexpr std::uint64_t most_steps = 3'000'000; ///< a run that takes more does not end
@@ -65,7 +66,15 @@ inline constexpr std::uint64_t most_steps = 3'000'000; ///< a run that takes mor
     s.preload = static_cast<unsigned>(random.below(s.keys + 1));
     s.erases = static_cast<unsigned>(random.below(4));
     s.nodes = static_cast<std::uint16_t>(1 + random.below(2));
-    s.depth = random.one_in(2) ? 0 : 1 + static_cast<unsigned>(random.below(4));
+    if (random.one_in(3)) { // a crowd at one leaf, where keys come and go: states that look alike
+        s.clients = 3 + static_cast<unsigned>(random.below(3));
+        s.operations = 6 + static_cast<unsigned>(random.below(12));
+        s.keys = 1 + static_cast<unsigned>(random.below(4));
+        s.preload = static_cast<unsigned>(random.below(s.keys + 1));
+        s.erases = 2;
+    }
+    auto const kind = random.below(5);
+    s.depth = kind < 2 ? lopsided : kind == 2 ? 0 : 1 + static_cast<unsigned>(random.below(4));
     s.length = std::uint64_t{s.clients} * s.sessions * s.operations * 80;
     auto const moment = [&] { return 1 + random.below(std::uint64_t{1} << (3 + random.below(8))); };
     auto const fault = [&](sim_fault::kind kind) {
@@ -102,6 +111,7 @@ inline constexpr std::uint64_t most_steps = 3'000'000; ///< a run that takes mor
 [[nodiscard]] inline std::unique_ptr<sim_schedule> schedule_of(scenario const& s) {
     if (s.switches) return std::make_unique<recorded_schedule>(*s.switches);
     if (s.depth == 0) return std::make_unique<uniform_schedule>(s.seed);
+    if (s.depth == lopsided) return std::make_unique<lopsided_schedule>(s.seed);
     return std::make_unique<priority_schedule>(s.seed, s.depth, s.length);
 }
 

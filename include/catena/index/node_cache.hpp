@@ -230,7 +230,7 @@ private:
     }
 
     void write(frame& f, node_view<Layout> const& image) noexcept {
-        std::array<std::uint8_t, Layout::slots> order;
+        std::array<std::uint8_t, std::max<std::size_t>(Layout::slots, 20)> order; // g++ 12 warns of std::sort on less than 16
         std::size_t count = 0;
         image.for_each_slot([&](std::size_t slot) { order[count++] = static_cast<std::uint8_t>(slot); });
         std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),

@@ -6,14 +6,20 @@
 //            at the moment when its lock word was read or was last written before. A locked word still carries the seal
 //            of the state before, so a lock held up front disturbs nobody. What does not fit is read again.
 // Write      W1 READ, sealed and free.  W2 CAS lock word: the word read -> held. Success proves that the node still is
-//            what W1 saw, since the word holds version and seal.  W3 WRITE payload words, free slots, link and fences
+//            what W1 saw, since the word holds version and seal. If the last writer was another client: READ occupancy in
+//            the same batch, after the CAS; if it is not what W1 saw, the lock is given back (see Stragglers).  W3 WRITE payload words, free slots, link and fences
 //            (ranges);  W4 WRITE lock word (and occupancy, beside it) with the next version and seal.
 //            W3 and W4 are one ordered batch. 3 round trips, 4 verbs for one entry.
 // Takes effect  when the lock word of W4 lands: before that no image with any of W's words is sealed, save the one that
 //            W2 proved. Lock word and occupancy may land in either order: a lock word whose occupancy is missing does
-//            not fit its seal, so neither R nor T uses it. That holds only where the occupancy changes: one that is written
-//            though it is the same could land when the seal fits already, over what the next writer wrote. So an
-//            occupancy that does not change is not written along with the lock word.
+//            not fit its seal, so neither R nor T uses it.
+// Stragglers That occupancy may land when the next writer has the lock already, over what it writes, if its image fitted
+//            the seal all the same: because the occupancy did not change (so one that does not is not written along with
+//            the lock word), or because its READ took the word from an older state that had the same occupancy. Hence
+//            the second look in W2: it comes after the CAS, and as long as the straggler is under way memory holds
+//            another occupancy. Where the last writer was a thread of ours no look is needed: who holds the local lock
+//            knows that its publication completed. (Lock word and occupancy could go in two operations instead, one more
+//            for every write of everybody.)
 // T          finds the word locked (or its CAS fails): waits its budget (pool/retry.hpp), then errc::contended.
 // W dies     before W3: the node is what it was, locked. Inside W3 or W4: all occupied slots are whole (N2), the lock
 //            word names W, whether it still says locked or not. Whoever runs into it once W's lease ran out takes the
@@ -71,6 +77,41 @@ template <typename View>
     if (!same_life) return visit::stale;
     return meta.dead ? visit::dead : cover(node, key);
 }
+
+/// W2: taking the lock of a node that was read sealed and free.
+class lock_attempt {
+public:
+    lock_attempt() = default;
+    /// before, occupancy: as they were read. me: this client's tag.
+    lock_attempt(remote_ptr at, lock_word before, word occupancy, std::uint32_t me) noexcept
+        : at_(at), before_(before), occupancy_(occupancy), me_(me) {}
+
+    /// Writes one or two operations to `ops`, returns how many. The attempt must not move until they completed.
+    [[nodiscard]] std::size_t plan(std::span<op> ops) noexcept {
+        take_ = &ops[0];
+        *take_ = op::cas(at_, before_.bits(), before_.held_by(me_).bits());
+        if (before_.owner() == me_) return 1;
+        looked_ = true;
+        ops[1] = op::read(at_ + word_bytes, &landed_, word_bytes);
+        return 2;
+    }
+    [[nodiscard]] bool was_made() const noexcept { return take_ != nullptr; }
+    /// The remote lock is ours ...
+    [[nodiscard]] bool swapped() const noexcept { return take_->swapped(); }
+    /// ... and the node is what was read. If not, it must be given back.
+    [[nodiscard]] bool succeeded() const noexcept { return swapped() && (!looked_ || landed_ == occupancy_); }
+    /// Gives back what the attempt took, if it took it: also where nobody knows.
+    [[nodiscard]] op undo() const noexcept { return op::cas(at_, before_.held_by(me_).bits(), before_.bits()); }
+
+private:
+    remote_ptr at_;
+    lock_word before_;
+    word occupancy_ = 0;
+    std::uint32_t me_ = 0;
+    op* take_ = nullptr;
+    bool looked_ = false;
+    word landed_ = 0; ///< the occupancy after the CAS
+};
 
 /// Which words of a node changed against what lies in remote memory, for W3 and W4.
 struct node_changes {

@@ -248,9 +248,10 @@ private:
         }
         auto burst = p.left.size();
         if (burst > 1) {
-            switch (a.random.below(4)) { // whole operations, a few words, one word: each kind of tear is likely
+            switch (a.random.below(5)) { // each kind of tear is likely: one word, a few, all but one, whole operations
             case 0: burst = 1; break;
             case 1: burst = 1 + a.random.below(std::min<std::size_t>(burst, 8)); break;
+            case 2: --burst; break;
             default: break;
             }
         }

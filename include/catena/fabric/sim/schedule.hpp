@@ -5,6 +5,8 @@
 // long as it can, then the next in turn; every other choice is a *switch* and is recorded, so that a schedule is a short
 // list, can be replayed, and can be made shorter.
 //   uniform_schedule     every actor that can go on, with the same probability, every time
+//   lopsided_schedule    actors of very different speeds, which change now and then: somebody's last word is under way
+//                        while others do a lot
 //   priority_schedule    probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010):
 //                        the actor of highest priority goes on; at d random steps it falls behind all others. Finds
 //                        bugs that need few, well-placed switches with a probability of at least 1 / (n k^d).
@@ -53,6 +55,27 @@ public:
 
 private:
     sim_random random_;
+};
+
+class lopsided_schedule final : public sim_schedule {
+public:
+    explicit lopsided_schedule(std::uint64_t seed) noexcept : random_(seed, 3) {}
+    [[nodiscard]] std::uint32_t choose(std::span<std::uint32_t const> ready, std::uint32_t, std::uint64_t) override {
+        if (random_.one_in(50)) weights_.clear();
+        while (weights_.size() <= ready.back()) weights_.push_back(std::uint64_t{1} << 4 * random_.below(3));
+        std::uint64_t total = 0;
+        for (auto const actor : ready) total += weights_[actor];
+        auto at = random_.below(total);
+        for (auto const actor : ready) {
+            if (at < weights_[actor]) return actor;
+            at -= weights_[actor];
+        }
+        return ready.front();
+    }
+
+private:
+    sim_random random_;
+    std::vector<std::uint64_t> weights_; ///< 1, 16 or 256
 };
 
 class priority_schedule final : public sim_schedule {

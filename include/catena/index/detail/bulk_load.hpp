@@ -123,9 +123,16 @@ lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obst
         co_return make_error(errc::invalid_argument);
     stuck = obstacle_in(empty, root, tree.handle.tag(), seen, lowest);
     if (seen != visit::here || empty.lock().locked()) co_return false;
-    op lock = op::cas(root.at(), empty.lock().bits(), empty.lock().held_by(s.pool().self.tag()).bits());
-    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
-    co_return lock.swapped();
+    lock_attempt locking(root.at(), empty.lock(), empty.occupancy(), s.pool().self.tag());
+    std::array<op, 2> ops;
+    auto const n = locking.plan(ops);
+    auto const asked = co_await s.submit(batch(ops).first(n));
+    if (asked && locking.succeeded()) co_return true;
+    op undo = locking.undo();
+    auto const undone = co_await s.submit(undo);
+    if (!asked) co_return asked.error();
+    if (!undone) co_return undone.error();
+    co_return false;
 }
 
 /// Builds the tree and puts it in the place of the empty leaf `root`, which is locked. `empty`: its image.

@@ -90,9 +90,13 @@ template <typename View>
     return true;
 }
 
+/// Room for the slots of a node in some order. More than a tiny node has: g++ 12 warns of std::sort on less than 16.
+template <typename Layout>
+using slot_order = std::array<std::uint8_t, std::max<std::size_t>(Layout::slots, 20)>;
+
 /// Occupied slots in ascending order of their keys; returns how many.
 template <typename View>
-[[nodiscard]] std::size_t sorted_slots(View const& node, std::span<std::uint8_t, View::layout::slots> order) noexcept {
+[[nodiscard]] std::size_t sorted_slots(View const& node, std::span<std::uint8_t> order) noexcept {
     std::size_t n = 0;
     node.for_each_slot([&](std::size_t slot) { order[n++] = static_cast<std::uint8_t>(slot); });
     std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
@@ -115,7 +119,7 @@ template <typename View>
 template <typename View>
 typename View::key_type split(View const& left, View const& right, node_ref right_ref, std::uint32_t right_incarnation,
                               typename View::key_type const& arriving) noexcept {
-    std::array<std::uint8_t, View::layout::slots> order;
+    slot_order<typename View::layout> order;
     auto const n = sorted_slots(left, std::span(order));
     auto const middle = split_point(left, std::span<std::uint8_t const>(order.data(), n), arriving);
     auto const separator = left.key(order[middle]);

@@ -204,7 +204,7 @@ private:
         auto const mended = co_await take_over_if_orphaned(parent, above.at);
         if (!mended || *mended) co_return mended;
         if (inspect(parent, above.at, tree_.handle.tag(), o.key) != visit::here) co_return false;
-        std::array<std::uint8_t, inner::slots> order;
+        slot_order<inner> order;
         auto const n = sorted_slots(parent, std::span(order));
         std::size_t i = 0;
         while (i + 1 < n && !(o.key < parent.key(order[i + 1]))) ++i;

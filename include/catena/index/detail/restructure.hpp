@@ -107,7 +107,7 @@ private:
 
     /// The child that covers `key` and its right neighbour under the same parent; its left one if it is the last.
     [[nodiscard]] bool choose_pair(key_type const& key) {
-        std::array<std::uint8_t, inner::slots> order;
+        slot_order<inner> order;
         auto const n = sorted_slots(parent_, std::span(order));
         if (n < 2) return false;
         std::size_t i = 0;
@@ -134,22 +134,19 @@ private:
         if (!fits()) co_return false;
 
         auto const me = s_.pool().self.tag();
-        std::array const before{parent_.lock(), left_.lock(), right_.lock()};
-        std::array<op, 3> cas;
-        for (std::size_t i = 0; i < 3; ++i)
-            cas[i] = op::cas(locks_[i].node.at(), before[i].bits(), before[i].held_by(me).bits());
-        if (auto const r = co_await s_.submit(batch(cas)); !r) co_return r.error();
-        if (!cas[0].swapped() || !cas[1].swapped() || !cas[2].swapped()) {
+        std::array attempts{lock_attempt(locks_[0].node.at(), parent_.lock(), parent_.occupancy(), me),
+                            lock_attempt(locks_[1].node.at(), left_.lock(), left_.occupancy(), me),
+                            lock_attempt(locks_[2].node.at(), right_.lock(), right_.occupancy(), me)};
+        std::array<op, 6> taking;
+        std::size_t posted = 0;
+        for (auto& a : attempts) posted += a.plan(std::span(taking).subspan(posted));
+        auto const took = co_await s_.submit(batch(taking).first(posted));
+        if (!took || !std::ranges::all_of(attempts, [](auto const& a) { return a.succeeded(); })) {
             std::array<op, 3> undo;
-            std::size_t n = 0;
-            std::array<word, 3> words;
-            for (std::size_t i = 0; i < 3; ++i) {
-                words[i] = before[i].bits();
-                if (cas[i].swapped()) undo[n++] = op::write(locks_[i].node.at(), &words[i], word_bytes);
-            }
-            if (n > 0) {
-                if (auto const r = co_await s_.submit(batch(undo).first(n)); !r) co_return r.error();
-            }
+            for (std::size_t i = 0; i < 3; ++i) undo[i] = attempts[i].undo();
+            auto const undone = co_await s_.submit(batch(undo));
+            if (!took) co_return took.error();
+            if (!undone) co_return undone.error();
             co_return false;
         }
 

@@ -137,7 +137,7 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
                 continue;
             }
             again = {};
-            std::array<std::uint8_t, Leaf::slots> order;
+            slot_order<Leaf> order;
             auto const count = sorted_slots(node, std::span(order));
             for (std::size_t e = 0; e < count && n < out.size(); ++e) {
                 auto const key = node.key(order[e]);

@@ -51,11 +51,12 @@ public:
         bool splits = false;
         node_changes changes;
         lock_word before; ///< as read; what a lock that is given up goes back to
+        word occupancy_before = 0;
         new_node right;   ///< of a split
         word* right_image = nullptr;
         key_type separator{}; ///< of a split, or of a sibling that lacks one
         node_ref unlinked;    ///< such a sibling
-        op* lock_op = nullptr;
+        lock_attempt locking;
         bool handing = false; ///< the lock goes to the next local waiter
 
         [[nodiscard]] bool published() const noexcept { return at == stage::locked; }
@@ -106,8 +107,8 @@ private:
             if (g.at == stage::locked) continue;
             if (g.handed)
                 ops_[n++] = op::cas(g.node.at(), g.before.bits(), g.before.released().bits());
-            else if (g.lock_op != nullptr)
-                ops_[n++] = op::cas(g.node.at(), g.before.held_by(me).bits(), g.before.bits());
+            else if (g.locking.was_made())
+                ops_[n++] = g.locking.undo();
         }
         if (n > 0) (void)co_await s_.submit(ops_.first(n));
         for (auto& g : groups_) {
@@ -194,6 +195,7 @@ private:
             if (g.at != stage::reading) continue;
             auto const node = image_of(g);
             g.before = node.lock();
+            g.occupancy_before = node.occupancy();
             auto const free_before = node.free_slots();
             bool no_room = false;
             // The seal is checked once; then each key only asks for the fences.
@@ -265,14 +267,14 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> lock_remotely() {
         std::size_t n = 0;
         auto const me = s_.pool().self.tag();
-        auto const ops = memory_->template take<op>(2 * groups_.size() + (internal ? order_.size() : 0));
+        auto const ops = memory_->template take<op>(3 * groups_.size() + (internal ? order_.size() : 0));
         if constexpr (internal) child_meta_ = memory_->template take<word>(mutations_.size());
         for (auto& g : groups_) {
             if (g.at != stage::editing) continue;
             if (g.splits) ops[n++] = op::write(g.right.ref.at(), g.right_image, Layout::bytes);
             if (!g.handed) {
-                g.lock_op = &ops[n];
-                ops[n++] = op::cas(g.node.at(), g.before.bits(), g.before.held_by(me).bits());
+                g.locking = lock_attempt(g.node.at(), g.before, g.occupancy_before, me);
+                n += g.locking.plan(ops.subspan(n));
             }
             if constexpr (internal) {
                 for_each_answered(g, [&](std::uint32_t i) {
@@ -283,8 +285,17 @@ private:
         if (n > 0) {
             if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         }
-        for (auto& g : groups_)
-            if (g.at == stage::editing && (g.handed || g.lock_op->swapped())) g.at = stage::locked;
+        n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::editing) continue;
+            if (g.handed || g.locking.succeeded())
+                g.at = stage::locked;
+            else if (g.locking.swapped())
+                ops_[n++] = g.locking.undo(); // the last writer's occupancy is under way still
+        }
+        if (n > 0) {
+            if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        }
         for (auto& g : groups_) {
             if (g.at != stage::editing) continue;
             // The node changed since it was read: nothing of this group happened.

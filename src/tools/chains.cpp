@@ -86,4 +86,11 @@ std::uint64_t chain_maker::unique_blocks(std::span<request const> requests) cons
     return all;
 }
 
+std::uint64_t count_wrong(std::span<block_hash const> chain, std::span<location const> locations) {
+    std::uint64_t wrong = 0;
+    for (std::size_t i = 0; i < chain.size(); ++i)
+        if (locations[i] != made_up_location(chain[i])) ++wrong;
+    return wrong;
+}
+
 } // namespace catena::tools

@@ -57,4 +57,7 @@ private:
     return location::from_word(block.low);
 }
 
+/// How many blocks of the chain are not where made_up_location puts them; `locations` is at least as long.
+[[nodiscard]] std::uint64_t count_wrong(std::span<block_hash const> chain, std::span<location const> locations);
+
 } // namespace catena::tools

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // catena-replay: see --help, which options.cpp holds.
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,64 +14,28 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/chains.hpp"
+#include "tools/interrupt.hpp"
 #include "tools/options.hpp"
+#include "tools/output.hpp"
 #include "tools/pool_size.hpp"
 #include "tools/progress.hpp"
 #include "tools/replay.hpp"
 #include "tools/report.hpp"
-#include "tools/synthetic_trace.hpp"
-#include "tools/trace_file.hpp"
+#include "tools/trace_source.hpp"
 #include "tools/units.hpp"
 
 namespace {
 
 using namespace catena::tools;
 
+constexpr std::string_view program = "catena-replay";
+
 template <typename... Arguments>
 void complain(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
-    fmt::print(stderr, "catena-replay: {}\n", fmt::format(text, std::forward<Arguments>(arguments)...));
+    fmt::print(stderr, "{}: {}\n", program, fmt::format(text, std::forward<Arguments>(arguments)...));
 }
-
-// --- Ctrl-C: the first ends the replay after the requests in flight, the second ends the program ---
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set by a signal handler");
-
-class interrupt_guard {
-public:
-    interrupt_guard() {
-        struct sigaction action {};
-        action.sa_handler = [](int) { interrupted.store(true, std::memory_order_relaxed); };
-        action.sa_flags = static_cast<int>(SA_RESETHAND);
-        sigemptyset(&action.sa_mask);
-        sigaction(SIGINT, &action, &before_);
-    }
-    ~interrupt_guard() { sigaction(SIGINT, &before_, nullptr); }
-    interrupt_guard(interrupt_guard const&) = delete;
-    interrupt_guard& operator=(interrupt_guard const&) = delete;
-
-private:
-    struct sigaction before_ {};
-};
 
 // --- the steps of a run, in order; each says what went wrong ---
-
-catena::result<loaded_trace, exit_code> get_trace(settings const& s) {
-    if (s.trace.empty()) {
-        auto made = synthetic_trace({.seed = s.seed, .requests = s.requests});
-        if (s.limit && *s.limit < made.requests.size()) made.requests.resize(static_cast<std::size_t>(*s.limit));
-        return loaded_trace{.requests = std::move(made), .skipped = 0, .examples = {}};
-    }
-    trace_options options{.block_tokens = s.trace_block_tokens};
-    if (s.limit) options.limit = *s.limit;
-    auto loaded = load_trace(s.trace, options);
-    auto const& [skipped, examples] = loaded ? std::tie(loaded->skipped, loaded->examples)
-                                             : std::tie(loaded.error().skipped, loaded.error().examples);
-    fmt::print(stderr, "{}", describe_skipped(s.trace, skipped, examples));
-    if (loaded) return std::move(*loaded);
-    complain("{}", loaded.error().message);
-    return exit_trace;
-}
 
 catena::result<catena::client, exit_code> open_pool(settings const& s, std::uint64_t expected_blocks) {
     catena::client_options options;
@@ -158,23 +117,6 @@ run_report make_report(settings const& s, loaded_trace const& loaded, chain_shap
             .stopped = done.stopped};
 }
 
-// True if all was written.
-bool print_report(settings const& s, run_report const& report) {
-    auto* const table = s.json == "-" ? stderr : stdout;
-    fmt::print(table, "{}", to_table(report));
-    std::fflush(table);
-    if (s.json.empty()) return true;
-    auto const text = to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-    if (s.json == "-") {
-        fmt::print("{}", text);
-        return std::fflush(stdout) == 0;
-    }
-    std::ofstream out(s.json, std::ios::binary);
-    out << text << std::flush;
-    if (!out) complain("cannot write {}", s.json);
-    return static_cast<bool>(out);
-}
-
 bool report_findings(std::string_view what, std::vector<std::string> const& findings) {
     constexpr std::size_t listed = 10;
     for (std::size_t i = 0; i < std::min(listed, findings.size()); ++i) complain("{}: {}", what, findings[i]);
@@ -183,14 +125,16 @@ bool report_findings(std::string_view what, std::vector<std::string> const& find
 }
 
 exit_code run(settings const& s) {
-    namespace fs = std::filesystem;
-    if (auto const json = fs::path(s.json); !s.json.empty() && s.json != "-") { // before the work, not after it
-        if (fs::is_directory(json) || (json.has_parent_path() && !fs::is_directory(json.parent_path()))) {
-            complain("--json {}: not a place for a file", s.json);
-            return exit_usage;
-        }
+    if (!is_place_for_file(s.json)) {
+        complain("--json {}: not a place for a file", s.json);
+        return exit_usage;
     }
-    auto loaded = get_trace(s);
+    auto loaded = obtain({.file = s.trace,
+                          .limit = s.limit,
+                          .block_tokens = s.trace_block_tokens,
+                          .requests = s.requests,
+                          .seed = s.seed},
+                         program);
     if (!loaded) return loaded.error();
     auto const& requests = loaded->requests;
     chain_shape const shape{.block_tokens = s.block_tokens.value_or(requests.block_tokens),
@@ -231,7 +175,8 @@ exit_code run(settings const& s) {
     std::vector<std::string> const lost =
         s.verify ? find_lost_blocks(pool, requests, chains, done) : std::vector<std::string>{};
 
-    if (!print_report(s, make_report(s, *loaded, shape, pool, index, chains, std::move(done)))) sound = false;
+    auto const report = make_report(s, *loaded, shape, pool, index, chains, std::move(done));
+    if (!print_result(program, s.json, to_table(report), to_json(report))) sound = false;
     // Others who write to the pool meanwhile can make a sound index look broken: only --verify rules them out.
     bool const unbroken =
         report_findings(s.verify ? "the index is broken" : "warning, the index looks broken", index.violations);

@@ -9,6 +9,7 @@
 #include <catena/version.hpp>
 #include <fmt/format.h>
 
+#include "tools/option_checks.hpp"
 #include "tools/synthetic_trace.hpp"
 #include "tools/units.hpp"
 
@@ -49,40 +50,6 @@ Exit status: 0 done (also when Ctrl-C ended it early; what was measured is print
 failed (pool full, contended, ...) or --verify found something wrong, 2 wrong usage, 3 the trace is
 missing, empty or unusable.
 )";
-
-std::string joined(std::vector<std::string_view> const& words) { return fmt::format("{}", fmt::join(words, ", ")); }
-
-CLI::Validator one_of(std::vector<std::string_view> const& words, std::string const& what) {
-    return CLI::Validator(
-        [words, what](std::string const& text) {
-            for (auto const word : words)
-                if (word == text) return std::string{};
-            return fmt::format("there is no {} \"{}\"; there are: {}", what, text, joined(words));
-        },
-        "");
-}
-
-CLI::Validator at_least_one(std::uint64_t most) {
-    return CLI::Validator(
-        [most](std::string const& text) {
-            std::uint64_t value = 0;
-            if (!text.starts_with('-') && CLI::detail::lexical_cast(text, value) && value >= 1 && value <= most)
-                return std::string{};
-            return most == std::numeric_limits<std::uint64_t>::max()
-                       ? fmt::format("\"{}\" is not a number from 1 on", text)
-                       : fmt::format("\"{}\" is not a number from 1 to {}", text, most);
-        },
-        "");
-}
-
-CLI::Validator a_size() {
-    return CLI::Validator(
-        [](std::string const& text) {
-            if (parse_size(text)) return std::string{};
-            return fmt::format("\"{}\" is not a size such as 64MiB", text);
-        },
-        "");
-}
 
 } // namespace
 

@@ -10,15 +10,9 @@
 #include <catena/core/result.hpp>
 #include <catena/prefix/strategy.hpp>
 
-namespace catena::tools {
+#include "tools/exit_code.hpp"
 
-/// What the program ends with; --help says the same.
-enum exit_code : int {
-    exit_ok = 0,
-    exit_failed = 1, ///< the pool cannot be used, the replay failed, or --verify found something
-    exit_usage = 2,  ///< the command line is wrong
-    exit_trace = 3,  ///< the trace cannot be used
-};
+namespace catena::tools {
 
 struct settings {
     std::string trace; ///< empty: generate one

@@ -21,13 +21,6 @@ double microseconds_since(clock::time_point start) {
     return std::chrono::duration<double, std::micro>(clock::now() - start).count();
 }
 
-std::uint64_t count_wrong(std::span<block_hash const> chain, std::span<location const> locations) {
-    std::uint64_t wrong = 0;
-    for (std::size_t i = 0; i < chain.size(); ++i)
-        if (locations[i] != made_up_location(chain[i])) ++wrong;
-    return wrong;
-}
-
 // What the threads of one replay share.
 struct shared_state {
     client const& pool;

@@ -447,10 +447,9 @@ public:
         auto const trips = f.w.first.s.stats().round_trips;
         std::array<std::size_t, nodes> on_node{};
         for (std::uint16_t node = 0; node < nodes; ++node) {
-            auto const& chunk = f.w.first.s.allocation().chunks[node];
-            std::uint64_t cursor = 0;
-            std::memcpy(&cursor, f.w.fabric.raw(node) + cursor_offset, sizeof cursor);
-            on_node[node] = cursor - (chunk.end - chunk.next);
+            std::memcpy(&on_node[node], f.w.fabric.raw(node) + cursor_offset, word_bytes);
+            for (auto const& chunk : f.w.first.s.allocation().of(Index::options::node_bytes).chunks[node])
+                on_node[node] -= chunk.end - chunk.next;
         }
         REQUIRE(doorbells >= trips);
         auto const [least, most] = std::minmax_element(on_node.begin(), on_node.end());

@@ -115,7 +115,7 @@ TEST_CASE("sessions of one pool share its state and begin to allocate at differe
     auto b = w.first.session();
     REQUIRE(&a.pool() == &b.pool());
     REQUIRE(a.allocation().turn != b.allocation().turn);
-    REQUIRE(a.allocation().chunks.size() == 3);
+    REQUIRE(a.allocation().of(64).chunks.size() == 3);
 }
 
 TEST_CASE("a session that is moved keeps its counters and its scratches") {

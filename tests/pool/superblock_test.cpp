@@ -96,18 +96,35 @@ TEST_CASE("chunks are 1 MiB, at most a 64th of a small memory node, and always h
         REQUIRE(chunk % max_block_bytes == 0);
         REQUIRE(chunk >= 2 * max_block_bytes);
         REQUIRE((chunk <= bytes / 64 || chunk == 8192));
-        REQUIRE(chunk <= bytes - heap_offset);
+        REQUIRE(chunk_count(bytes, chunk) > 0);
     }
 }
 
 TEST_CASE("the parts of a memory node's region do not overlap") {
     STATIC_REQUIRE(sizeof(superblock) <= cursor_offset);
     STATIC_REQUIRE(cursor_offset + 64 <= catalog_lock_offset);
-    STATIC_REQUIRE(catalog_lock_offset + 64 <= remainders_offset);
-    STATIC_REQUIRE(remainders_offset + 64 <= free_lists_offset);
-    STATIC_REQUIRE(free_list_of(0, max_block_bytes).offset() + word_bytes <= members_offset);
+    STATIC_REQUIRE(catalog_lock_offset + 64 <= free_lists_offset);
+    STATIC_REQUIRE(free_list_of(0, max_block_bytes).offset() + word_bytes <= released_offset);
+    STATIC_REQUIRE(released_count_of(0, 0).offset() >= released_offset);
+    STATIC_REQUIRE(released_count_of(0, max_block_bytes).offset() + word_bytes <= members_offset);
     STATIC_REQUIRE(free_list_of(0, block_granule).offset() >= free_lists_offset);
     STATIC_REQUIRE(member_at(member_slots - 1).offset() + sizeof(member_record) <= catalog_offset);
     STATIC_REQUIRE(catalog_offset + catalog_slots * catalog_entry_bytes <= heap_offset);
     STATIC_REQUIRE(heap_offset % max_block_bytes == 0);
+}
+
+TEST_CASE("a memory node has as many chunks as fit behind their table") {
+    for (std::uint64_t const chunk : {4096ULL, 8192ULL, 16384ULL, 1ULL << 20U, 3ULL << 20U}) {
+        for (std::uint64_t bytes = heap_offset; bytes < (1U << 28U); bytes = bytes * 9 / 8 / 64 * 64) {
+            CAPTURE(chunk, bytes);
+            auto const n = chunk_count(bytes, chunk);
+            REQUIRE(heap_begin(n) % 4096 == 0);
+            REQUIRE(heap_begin(n) >= heap_offset + n * word_bytes);
+            if (n > 0) REQUIRE(heap_begin(n) + n * chunk <= bytes);
+            REQUIRE(heap_begin(n + 1) + (n + 1) * chunk > bytes);
+        }
+    }
+    REQUIRE(chunk_count(min_node_bytes, default_chunk_bytes(min_node_bytes)) == 1);
+    REQUIRE(chunk_count(max_node_bytes, 1U << 20U) > 0);
+    REQUIRE(chunk_count(1U << 20U, ~std::uint64_t{4095}) == 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the real catena-replay and keeps what it says; and a folder that goes away with the test.
+// Runs the real programs and keeps what they say; and a folder that goes away with the test.
 #pragma once
 
 #include <cstdlib>
@@ -52,7 +52,7 @@ struct program_run {
     std::string err;
 };
 
-/// Empty if the build does not say where the program is.
+/// Empty if the build does not say where the program is; so is sim_program.
 [[nodiscard]] inline std::string replay_program() {
 #if defined(CATENA_REPLAY_PROGRAM)
     return CATENA_REPLAY_PROGRAM;
@@ -61,14 +61,22 @@ struct program_run {
 #endif
 }
 
-[[nodiscard]] inline program_run run_replay(std::vector<std::string> const& arguments) {
+[[nodiscard]] inline std::string sim_program() {
+#if defined(CATENA_SIM_PROGRAM)
+    return CATENA_SIM_PROGRAM;
+#else
+    return "";
+#endif
+}
+
+[[nodiscard]] inline program_run run_program(std::string const& program, std::vector<std::string> const& arguments) {
     auto const quoted = [](std::string const& text) {
         std::string out = "'";
         for (auto const c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
         return out + "'";
     };
     scratch_folder const folder;
-    auto command = quoted(replay_program());
+    auto command = quoted(program);
     for (auto const& argument : arguments) command.append(" ").append(quoted(argument));
     command.append(" >")
         .append(quoted(folder / "out"))
@@ -79,6 +87,12 @@ struct program_run {
     return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
             .out = text_of(folder / "out"),
             .err = text_of(folder / "err")};
+}
+[[nodiscard]] inline program_run run_replay(std::vector<std::string> const& arguments) {
+    return run_program(replay_program(), arguments);
+}
+[[nodiscard]] inline program_run run_sim(std::vector<std::string> const& arguments) {
+    return run_program(sim_program(), arguments);
 }
 
 } // namespace catena::test

@@ -14,6 +14,8 @@
 #include <catena/pool/membership.hpp>
 #include <catena/pool/superblock.hpp>
 
+#include <torture/arena.hpp>
+
 namespace catena::torture {
 
 /// How the blocks of a suite's heap are cut, so that words get names.
@@ -96,12 +98,16 @@ private:
         if (at.offset() < catalog_offset)
             return text + "member " + std::to_string((at.offset() - members_offset) / sizeof(member_record));
         if (at.offset() < heap_offset) return text + "catalog";
-        return text + "block " + std::to_string((at.offset() - heap_offset) / shape_.bytes);
+        if (at.offset() < heap) return text + "chunk table";
+        auto const in_heap = at.offset() - heap;
+        return text + "block " + std::to_string(in_heap / chunk) + "." + std::to_string(in_heap % chunk / shape_.bytes);
     }
     [[nodiscard]] std::uint64_t word_of(remote_ptr at) const noexcept {
-        return (at.offset() - heap_offset) % shape_.bytes / word_bytes;
+        return (at.offset() - heap) % chunk % shape_.bytes / word_bytes;
     }
     [[nodiscard]] std::string word_name(remote_ptr, remote_ptr at) const {
+        if (at.offset() >= heap_offset && at.offset() < heap)
+            return std::to_string((at.offset() - heap_offset) / word_bytes);
         if (at.offset() < members_offset || (at.offset() >= catalog_offset && at.offset() < heap_offset))
             return "+" + std::to_string(at.offset() % catalog_entry_bytes);
         if (at.offset() < catalog_offset) {
@@ -119,7 +125,7 @@ private:
     }
     [[nodiscard]] std::string value(remote_ptr at, word w, bool brief) const {
         std::string const eq = brief ? "=" : "";
-        if (at.offset() < heap_offset || word_of(at) > 3) return eq + hex(w);
+        if (at.offset() < heap || word_of(at) > 3) return eq + hex(w);
         if (word_of(at) == 0) {
             lock_word const l(w);
             return eq + (l.locked() ? "HELD" : "free") + "(" + std::to_string(l.owner() >> 9U) + " v" +
@@ -137,6 +143,8 @@ private:
         return eq + hex(w);
     }
 
+    static constexpr std::uint64_t chunk = arena::chunk_bytes;
+    static constexpr std::uint64_t heap = heap_begin(chunk_count(arena::node_bytes, chunk));
     block_shape shape_;
 };
 

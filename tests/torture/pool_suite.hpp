@@ -2,7 +2,7 @@
 // pool_suite: clients that allocate and free blocks and create and drop catalog entries, while faults strike.
 //
 // Nobody is ever handed a block that somebody else holds; blocks do not overlap; the lists that the memory nodes hold are
-// whole and name every block once. Names of the catalog are linearizable: create is an insert, drop an erase, find a find.
+// whole and name every block once; what the dead held is found, to the last byte, save blocks in transit. Names of the catalog are linearizable: create is an insert, drop an erase, find a find.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,9 @@
 
 #include <catena/pool/catalog.hpp>
 #include <catena/pool/node_allocator.hpp>
+#include <catena/pool/reclaim.hpp>
 
+#include <support/accounting.hpp>
 #include <support/history.hpp>
 #include <torture/arena.hpp>
 
@@ -91,6 +93,8 @@ private:
         mine.push_back({.what = *taken, .bytes = bytes});
         // What a node would do: fill it. If anybody else had it, one of us would see it.
         std::vector<word> words(bytes / word_bytes, taken->at.offset() ^ random.next());
+        words[block_header::lock_at / word_bytes] = block_header::held_by(s.pool().self.tag());
+        words[block_header::meta_at / word_bytes] = block_header::meta_of(taken->lives + 1, false, false);
         op write = op::write(taken->at, words.data(), bytes);
         if (auto const r = co_await s.submit(write); !r) co_return r;
         std::vector<word> seen(words.size());
@@ -176,20 +180,7 @@ private:
     [[nodiscard, gnu::noinline]] static task<result<void>> nothing() { co_return result<void>{}; }
 
     [[nodiscard]] std::optional<std::string> audit() {
-        // Every list is whole: follow it in raw memory.
-        for (std::uint16_t n = 0; n < arena_.network().node_count(); ++n) {
-            auto const* const raw = arena_.network().node(n).raw();
-            auto const word_at = [raw](std::uint64_t at) {
-                word w = 0;
-                std::memcpy(&w, raw + at, sizeof w);
-                return w;
-            };
-            for (std::uint64_t bytes = block_granule; bytes <= 2 * block_granule; bytes *= 2) {
-                auto at = free_list_head(word_at(free_list_of(n, bytes).offset())).offset();
-                for (; at != 0 && !complaint_; at = word_at(at + link_offset(bytes))) occupy({n, at}, bytes);
-            }
-        }
-        if (complaint_) return "in the lists of free blocks: " + *complaint_;
+        if (auto const wrong = audit_memory()) return wrong;
         try {
             auto& s = arena_.keeper();
             for (std::uint64_t which = 0; which < names; ++which) {
@@ -210,6 +201,34 @@ private:
             return "in the audit: " + std::string(e.what());
         }
         return history_.violation();
+    }
+
+    /// All others left or died: after a reclaim every block is free, save those that were in transit.
+    [[nodiscard]] std::optional<std::string> audit_memory() {
+        auto const look = [&] {
+            return test::take_census(arena_.keeper().pool().geometry,
+                                     [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
+        };
+        if (complaint_) return complaint_;
+        if (scenario_.may_lose_nodes()) return std::nullopt; // a memory node that came back is empty
+        if (auto const c = look(); !c.complaints.empty()) return "before the reclaim: " + c.complaints.front();
+        try {
+            auto& s = arena_.keeper();
+            reclaim_report report;
+            auto const gone = test::ok(sync_wait(s, detail::find_gone(s, report)));
+            test::ok(sync_wait(s, detail::sweep(s, gone, [](remote_ptr, block_header const&) { return true; }, report)));
+            auto const c = look();
+            if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
+            auto const most_astray = scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
+            if (c.astray > most_astray * 2 * block_granule)
+                return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
+            if (auto const lost = c.in_use() - c.astray; lost != test::bytes_in_hand(s))
+                return "after the reclaim: " + std::to_string(lost) + " bytes are in use, " +
+                       std::to_string(test::bytes_in_hand(s)) + " are in our hands";
+        } catch (std::exception const& e) {
+            return "in the reclaim: " + std::string(e.what());
+        }
+        return std::nullopt;
     }
 
     scenario const scenario_;

@@ -73,8 +73,8 @@ inline constexpr std::uint64_t most_steps = 3'000'000; ///< a run that takes mor
         s.preload = static_cast<unsigned>(random.below(s.keys + 1));
         s.erases = 2;
     }
-    auto const kind = random.below(5);
-    s.depth = kind < 2 ? lopsided : kind == 2 ? 0 : 1 + static_cast<unsigned>(random.below(4));
+    auto const scheduler = random.below(5);
+    s.depth = scheduler < 2 ? lopsided : scheduler == 2 ? 0 : 1 + static_cast<unsigned>(random.below(4));
     s.length = std::uint64_t{s.clients} * s.sessions * s.operations * 80;
     auto const moment = [&] { return 1 + random.below(std::uint64_t{1} << (3 + random.below(8))); };
     auto const fault = [&](sim_fault::kind kind) {

@@ -18,6 +18,7 @@
 
 #include <catena/index/index.hpp>
 
+#include <support/accounting.hpp>
 #include <support/history.hpp>
 #include <support/keys.hpp>
 #include <torture/arena.hpp>
@@ -65,7 +66,7 @@ private:
         outcome result;
         result.violation = arena_.run();
         if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = audit(calls);
+        if (!result.violation) result.violation = reclaims_ == 0 ? audit(calls) : audit_by_another();
         result.steps = arena_.network().steps();
         result.operations = operations_;
         result.switches = arena_.network().switches();
@@ -80,12 +81,13 @@ private:
             if (!done) co_return done; // dead or shut out: nothing it does has an effect any more
             ++operations_;
         }
-        co_return result<void>{};
+        co_return co_await release_all(s);
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> act(session_type& s, Index& tree, std::uint32_t who,
                                                         sim_random& random) {
         auto const what = random.below(20);
+        if (!scenario_.may_lose_nodes() && random.one_in(60)) co_return co_await reclaim(s, tree);
         if (what < 5) co_return co_await find(s, tree, who, random);
         if (what == 5) co_return co_await find_many(s, tree, who, random);
         if (what == 6) co_return co_await scan(s, tree, who, random);
@@ -140,6 +142,13 @@ private:
         if (!n) co_return failed(n.error(), "scan");
         history_->observe_scan(who, begin, history_->tick(), universe_, range.from, range.to,
                                std::span<entry<key_type, value_type> const>(out).first(*n), out.size());
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> reclaim(session_type& s, Index& tree) {
+        ++reclaims_;
+        auto const done = co_await tree.reclaim(s);
+        if (!done) co_return failed(done.error(), "reclaim");
         co_return result<void>{};
     }
 
@@ -198,12 +207,26 @@ private:
         co_return result<void>{};
     }
 
+    /// The keeper stood idle for longer than a lease while others reclaimed: it is out.
+    [[nodiscard]] std::optional<std::string> audit_by_another() {
+        try {
+            auditor_ = &arena_.join(false, 1).sessions.front();
+            trees_.push_back(std::make_unique<Index>(test::ok(Index::open(*auditor_, "t", cache_bytes))));
+            keepers_tree_.swap(trees_.back());
+        } catch (std::exception const& e) {
+            return "the audit cannot begin: " + std::string(e.what());
+        }
+        test::calls<Index, session_type> calls(*keepers_tree_, *auditor_);
+        return audit(calls);
+    }
+    [[nodiscard]] session_type& auditor() noexcept { return auditor_ != nullptr ? *auditor_ : arena_.keeper(); }
+
     /// The run is over.
     [[nodiscard]] std::optional<std::string> audit(test::calls<Index, session_type>& calls) {
         constexpr std::uint32_t who = 1;
         if (scenario_.may_lose_nodes()) return audit_what_is_left(calls);
         try {
-            auto& s = arena_.keeper();
+            auto& s = auditor();
             (void)test::ok(sync_wait(s, keepers_tree_->recover(s)));
             for (auto const& key : universe_) {
                 auto const call = history_->begin(who, test::call_kind::find, key);
@@ -217,6 +240,7 @@ private:
             if (!check.violations.empty()) return "after recovery: " + check.violations.front();
             if (check.unlinked != 0) return "after recovery: a node without a separator";
             if (check.entries != all.size()) return std::string("after recovery: verify counts other entries");
+            if (auto const wrong = audit_memory(calls)) return wrong;
             for (auto const& key : universe_) {
                 auto const value = next_value();
                 auto const call = history_->begin(who, test::call_kind::upsert, key, value);
@@ -231,9 +255,24 @@ private:
         return history_->violation();
     }
 
+    /// After a reclaim every byte is in a node of the tree, free, or in our hands, save blocks that were in transit.
+    [[nodiscard]] std::optional<std::string> audit_memory(test::calls<Index, session_type>& calls) {
+        auto& s = auditor();
+        (void)test::ok(sync_wait(s, keepers_tree_->reclaim(s)));
+        auto const c = test::take_census(s.pool().geometry, [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
+        if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
+        auto const most_astray = scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
+        if (c.astray > most_astray * Index::options::node_bytes)
+            return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
+        auto const expected = calls.check().remote_bytes + test::bytes_in_hand(s);
+        if (auto const in_use = c.in_use() - c.astray; in_use != expected)
+            return "after the reclaim: " + std::to_string(in_use) + " bytes are in use, not " + std::to_string(expected);
+        return std::nullopt;
+    }
+
     /// A memory node is gone: what does not lie there is right and can be written, the rest has a clear error.
     [[nodiscard]] std::optional<std::string> audit_what_is_left(test::calls<Index, session_type>&) {
-        auto& s = arena_.keeper();
+        auto& s = auditor();
         for (auto const& key : universe_) {
             auto const call = history_->begin(1, test::call_kind::find, key);
             auto const found = sync_wait(s, keepers_tree_->find(s, key));
@@ -262,6 +301,8 @@ private:
     std::optional<std::string> complaint_;
     std::uint64_t values_ = 0;
     std::uint64_t operations_ = 0;
+    std::uint64_t reclaims_ = 0;
+    session_type* auditor_ = nullptr; ///< null: the keeper audits
     std::unique_ptr<Index> keepers_tree_;
     std::vector<std::unique_ptr<Index>> trees_;
     arena arena_; ///< last: its lives end before the indexes that they use

@@ -14,6 +14,7 @@
 #include <catena/core/task.hpp>
 #include <catena/index/mutation.hpp>
 #include <catena/pool/catalog.hpp>
+#include <catena/pool/reclaim.hpp>
 
 namespace catena {
 
@@ -62,6 +63,7 @@ concept ordered_index = requires(T tree, Session& s, typename T::key_type const&
     { tree.bulk_load(s, sorted) } -> std::same_as<task<result<void>>>;
     { tree.verify(s) } -> std::same_as<task<result<index_check>>>;
     { tree.recover(s) } -> std::same_as<task<result<index_recovery>>>;
+    { tree.reclaim(s) } -> std::same_as<task<result<reclaim_report>>>;
     { tree.cache_bytes() } -> std::same_as<std::size_t>;
 };
 

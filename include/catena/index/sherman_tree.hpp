@@ -29,6 +29,7 @@
 #include <catena/index/detail/bulk_load.hpp>
 #include <catena/index/detail/descent.hpp>
 #include <catena/index/detail/heal.hpp>
+#include <catena/index/detail/reclaim.hpp>
 #include <catena/index/detail/restructure.hpp>
 #include <catena/index/detail/scan.hpp>
 #include <catena/index/detail/tree_state.hpp>
@@ -227,6 +228,15 @@ public:
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
         return detail::heal<leaf>(s, *state_);
+    }
+
+    /// Frees what clients that died held: blocks that are in no index, rests of chunks. Other members are watched for a
+    /// lease; those that stand still all that time are shut out for good, be they dead or merely idle. recover() is a
+    /// part of it. Others may use the pool meanwhile. Reads every node, and the header of every block of the pool, 256 a
+    /// round trip. On an error what was found until then is free.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim(Session& s) {
+        return detail::reclaim<leaf>(s, *state_);
     }
 
     [[nodiscard]] std::size_t cache_bytes() const { return state_->cache.bytes_used(); }

@@ -11,8 +11,10 @@
 // Thread safety: any number of clients. Needs: atomic_words, ordered_batch.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -39,22 +41,27 @@ private:
     word bits_;
 };
 
-/// Puts `block` on the list. link_at: byte offset of the link word inside the block. 2 round trips without contention.
+/// Puts `block` on the list. link_at: byte offset of the link word inside the block. marks: at most 2 operations that
+/// come between P1 and P2 at the first try. 2 round trips without contention.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> push_free(Session& s, remote_ptr head, remote_ptr block,
-                                                          std::uint64_t link_at) {
+                                                          std::uint64_t link_at, std::span<op const> marks = {}) {
+    CATENA_ASSERT(marks.size() <= 2);
     op read = op::read(head, nullptr, word_bytes);
     word seen = 0;
     read.local = &seen;
     if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    std::array<op, 4> ops;
     retry again;
-    for (;;) {
+    for (;; marks = {}) {
         word const link = free_list_head(seen).offset();
-        std::array ops{op::write(block + link_at, &link, word_bytes),
-                       op::cas(head, seen, free_list_head(seen).with(block.offset()).bits())};
-        if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
-        if (ops[1].swapped()) co_return result<void>{};
-        seen = ops[1].fetched;
+        ops[0] = op::write(block + link_at, &link, word_bytes);
+        std::copy(marks.begin(), marks.end(), ops.begin() + 1);
+        auto& swap = ops[1 + marks.size()];
+        swap = op::cas(head, seen, free_list_head(seen).with(block.offset()).bits());
+        if (auto const r = co_await s.submit(batch(ops).first(2 + marks.size())); !r) co_return r.error();
+        if (swap.swapped()) co_return result<void>{};
+        seen = swap.fetched;
         if (auto const r = co_await again.wait(s); !r) co_return r.error();
     }
 }

@@ -64,9 +64,10 @@ public:
         auto pool = connect(fabric, options);
         if (!pool) return pool;
         auto const chunk = options.chunk_bytes != 0 ? options.chunk_bytes : default_chunk_bytes(fabric.node_bytes());
-        if (chunk % max_block_bytes != 0 || chunk > fabric.node_bytes() - heap_offset)
+        if (chunk % max_block_bytes != 0 || chunk > max_chunk_bytes || chunk_count(fabric.node_bytes(), chunk) == 0)
             return setup_error(errc::invalid_argument,
-                               "chunk_bytes must be a multiple of 4096 that fits the heap of a memory node, not " +
+                               "chunk_bytes must be a multiple of 4096 that fits the heap of a memory node, at most 1 "
+                               "TiB, not " +
                                    std::to_string(chunk));
         superblock block{.magic = pool_magic,
                          .format_version = pool_format_version,
@@ -147,7 +148,7 @@ public:
             op read = op::read({node, cursor_offset}, &cursor, word_bytes);
             if (auto const r = sync_wait(s, submit_one(s, read)); !r) return r.error();
             total.bytes += geometry.node_bytes;
-            total.bytes_taken += std::min(geometry.node_bytes, heap_offset + cursor);
+            total.bytes_taken += std::min(geometry.node_bytes, heap_begin(geometry) + cursor);
         }
         return total;
     }

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // node_allocator: remote memory for index nodes, one-sided.
 //
-// A session takes a chunk of a memory node with one FAA on its cursor and cuts blocks from it locally, turn by turn on
-// all memory nodes. Blocks that it frees it uses again itself; more than max_freed of them go to the memory node's free
-// list of their size, from which any session takes before it takes a new chunk. A session that closes gives back what it
-// did not use (release_all).
+// A session takes chunks of a memory node (pool/chunk_table.hpp), each for blocks of one size, and cuts blocks from them
+// locally, turn by turn on all memory nodes. Blocks that it frees it uses again itself; more than max_freed of them go to
+// the memory node's free list of their size, from which any session takes before it takes a new chunk. A session that
+// closes gives back what it did not use (release_all).
+// Whoever uses a block keeps its header (pool/block_header.hpp), which says at every moment in whose hands it is:
+//   cut, not written  lock word 0: the owner of the chunk has it.
+//   written           the lock word names the writer.
+//   freed             stays in the hands of the session: the lock word names its member already, if the block was written.
+//   share             S1 READ head of the free list;  S2 WRITE link, WRITE meta: shared, lives;  S3 WRITE lock = 0;  S4 CAS
+//                     head (pool/free_list.hpp). S2 to S4 are one ordered batch: before S3 the block is the sharer's.
+//   take_shared       G1 to G3 pop it;  G4 WRITE lock: held by me, READ meta: the lives. From then on it is the taker's.
 // Grace rule: none. A freed block may be used again at once, because whoever still holds its address reads a node that
 // says itself what it is (layout/node.hpp: seal, index, level, fences, dead) and writes only by CAS on the exact lock
 // word that came with such an image.
-// Dies: a client that dies leaks what it had taken and not used: at most one chunk a memory node and max_freed blocks.
-// A rest of a chunk that is smaller than the block wanted next is not used again: nothing where all blocks have one size
-// that divides the chunk, less than one block for each chunk where sizes are mixed.
+// Dies: what a client held is found by the others (pool/reclaim.hpp), save a block in transit: one that it had popped and
+// not yet signed (between G3 and G4), or unsigned and not yet pushed (between S3 and S4). It is lost for ever; one for each
+// operation that was under way, and S3 and S4 are the same batch unless somebody else changed the list meanwhile.
 // Thread safety: as the session. Out of memory: errc::out_of_memory; what was allocated stays as it is.
+// Tests: pool/node_allocator_test.cpp, index/reclaim_test.cpp, torture/pool_suite.hpp.
 #pragma once
 
 #include <array>
@@ -20,6 +28,8 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
+#include <catena/pool/block_header.hpp>
+#include <catena/pool/chunk_table.hpp>
 #include <catena/pool/free_list.hpp>
 #include <catena/pool/session.hpp>
 
@@ -28,51 +38,36 @@ namespace catena {
 [[nodiscard]] constexpr remote_ptr free_list_of(std::uint16_t node, std::uint64_t block_bytes) noexcept {
     return {node, free_lists_offset + block_bytes / block_granule * word_bytes};
 }
-/// Two words of a free block: how many lives it had, and the link. Both lie at its end, where they break no more than the
-/// seal of the dead node: a late reader then goes back to the root, as it should.
+/// The link of a free block: its last word.
 [[nodiscard]] constexpr std::uint64_t link_offset(std::uint64_t block_bytes) noexcept {
     return block_bytes - word_bytes;
-}
-[[nodiscard]] constexpr std::uint64_t lives_offset(std::uint64_t block_bytes) noexcept {
-    return block_bytes - 2 * word_bytes;
 }
 
 namespace detail {
 
-/// A new range to cut from on `node`: a remainder that a departed client left, else a chunk of the heap.
-/// False if there is none. 2 to 4 round trips.
+/// A new range to cut from on `node`: the rest of a released chunk, else a new chunk. False if there is none.
+/// 3 round trips for a new chunk.
 template <typename Session>
-[[nodiscard, gnu::noinline]] task<result<bool>> refill(Session& s, std::uint16_t node) {
-    auto& chunk = s.allocation().chunks[node];
-    auto const left = co_await pop_free(s, {node, remainders_offset}, 0);
-    if (!left) co_return left.error();
-    if (*left) {
-        word size = 0;
-        op read = op::read(*left + word_bytes, &size, word_bytes);
-        if (auto const r = co_await s.submit(read); !r) co_return r.error();
-        chunk = {.next = left->offset(), .end = left->offset() + size};
-        co_return true;
+[[nodiscard, gnu::noinline]] task<result<bool>> refill(Session& s, std::uint16_t node, std::uint64_t bytes) {
+    std::array<word, 2> released{};
+    std::array ops{op::read(released_count_of(node, bytes), &released[0], word_bytes),
+                   op::read(released_count_of(node, 0), &released[1], word_bytes)};
+    if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
+    if (released[0] != 0 || released[1] != 0) {
+        auto const claimed = co_await claim_released_chunk(s, node, bytes);
+        if (!claimed || *claimed) co_return claimed;
     }
-    if (s.allocation().exhausted[node]) co_return false;
-    auto const& geometry = s.pool().geometry;
-    op take = op::faa({node, cursor_offset}, geometry.chunk_bytes);
-    if (auto const r = co_await s.submit(take); !r) co_return r.error();
-    auto const begin = heap_offset + take.fetched;
-    if (begin >= geometry.node_bytes || geometry.node_bytes - begin < geometry.chunk_bytes) {
-        s.allocation().exhausted[node] = true; // the cursor only grows: never ask this memory node again
-        co_return false;
-    }
-    chunk = {.next = begin, .end = begin + geometry.chunk_bytes};
-    co_return true;
+    co_return co_await take_new_chunk(s, node, bytes);
 }
 
-/// Puts a block on the free list of its memory node. 3 round trips.
+/// Puts a block on the free list of its memory node. 2 round trips.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> share(Session& s, block freed, std::uint64_t bytes) {
-    word const lives = freed.lives;
-    op write = op::write(freed.at + lives_offset(bytes), &lives, word_bytes);
-    if (auto const r = co_await s.submit(write); !r) co_return r.error();
-    co_return co_await push_free(s, free_list_of(freed.at.node(), bytes), freed.at, link_offset(bytes));
+    word const meta = block_header::meta_of(freed.lives, true, true);
+    word const nobody = 0;
+    std::array const marks{op::write(freed.at + block_header::meta_at, &meta, word_bytes),
+                           op::write(freed.at + block_header::lock_at, &nobody, word_bytes)};
+    co_return co_await push_free(s, free_list_of(freed.at.node(), bytes), freed.at, link_offset(bytes), marks);
 }
 
 /// Takes a block off the free list of a memory node; null if there is none. 1 or 4 round trips.
@@ -81,33 +76,35 @@ template <typename Session>
     auto const at = co_await pop_free(s, free_list_of(node, bytes), link_offset(bytes));
     if (!at) co_return at.error();
     if (!*at) co_return block{};
-    word lives = 0;
-    op read = op::read(*at + lives_offset(bytes), &lives, word_bytes);
-    if (auto const r = co_await s.submit(read); !r) co_return r.error();
-    co_return block{.at = *at, .lives = static_cast<std::uint32_t>(lives)};
+    word const mine = block_header::held_by(s.pool().self.tag());
+    word meta = 0;
+    std::array ops{op::write(*at + block_header::lock_at, &mine, word_bytes),
+                   op::read(*at + block_header::meta_at, &meta, word_bytes)};
+    if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
+    co_return block{.at = *at, .lives = block_header::lives_of(meta)};
 }
 
 } // namespace detail
 
 /// A block of `bytes` (a multiple of 64, at most 4 KiB), contents undefined, spread over the memory nodes in turn; those that
 /// do not answer are passed over.
-/// No round trip as a rule; up to 5 for each chunk.
+/// No round trip as a rule; 4 for each new chunk, 4 for a block that another session freed.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
     CATENA_ASSERT(bytes % block_granule == 0 && bytes <= max_block_bytes);
     auto& a = s.allocation();
-    if (!a.freed.empty() && a.freed_bytes == bytes) {
-        auto const reused = a.freed.back();
-        a.freed.pop_back();
+    auto& mine = a.of(bytes);
+    if (!mine.freed.empty()) {
+        auto const reused = mine.freed.back();
+        mine.freed.pop_back();
         co_return reused;
     }
-    auto const nodes = static_cast<std::uint16_t>(a.chunks.size());
+    auto const nodes = static_cast<std::uint16_t>(a.lost.size());
     for (std::uint16_t tried = 0; tried < nodes; ++tried) {
         auto const node = a.turn;
         a.turn = static_cast<std::uint16_t>((a.turn + 1) % nodes);
-        auto& chunk = a.chunks[node];
-        if (chunk.end - chunk.next < bytes) {
-            if (a.lost[node]) continue;
+        if (a.lost[node]) continue;
+        if (!mine.can_cut(node)) {
             auto const shared = co_await detail::take_shared(s, node, bytes);
             if (!shared && shared.error().code == errc::unreachable) {
                 a.lose(node); // the others go on
@@ -115,16 +112,16 @@ template <typename Session>
             }
             if (!shared) co_return shared.error();
             if (shared->at) co_return *shared;
-            // A remainder may be smaller than this block; each pop shortens that list, so this ends.
             bool more = true;
-            while (more && chunk.end - chunk.next < bytes) {
-                auto const refilled = co_await detail::refill(s, node);
+            while (more && !mine.can_cut(node)) { // another coroutine may cut what we fetched
+                auto const refilled = co_await detail::refill(s, node, bytes);
                 if (!refilled && refilled.error().code != errc::unreachable) co_return refilled.error();
                 if (!refilled) a.lose(node);
                 more = refilled && *refilled;
             }
-            if (chunk.end - chunk.next < bytes) continue;
+            if (!mine.can_cut(node)) continue;
         }
+        auto& chunk = mine.chunks[node].back();
         co_return block{.at = {node, std::exchange(chunk.next, chunk.next + bytes)}, .lives = 0};
     }
     for (std::uint16_t node = 0; node < nodes; ++node)
@@ -132,35 +129,36 @@ template <typename Session>
     co_return make_error(errc::unreachable);
 }
 
-/// Gives a block back. The caller has made sure that no reader takes it for live. 0 or 3 round trips.
+/// Gives a block back. The caller has made sure that no reader takes it for live, and that its header names this member if
+/// it was written. 0 or 2 round trips.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> free_block(Session& s, block freed, std::uint64_t bytes) {
-    auto& a = s.allocation();
-    if (a.freed.empty()) a.freed_bytes = bytes;
-    if (a.freed_bytes == bytes && a.freed.size() < Session::max_freed) {
-        a.freed.push_back(freed);
+    auto& mine = s.allocation().of(bytes);
+    if (mine.freed.size() < Session::max_freed) {
+        mine.freed.push_back(freed);
         co_return result<void>{};
     }
     co_return co_await detail::share(s, freed, bytes);
 }
 
-/// Gives everything back that this session holds: freed blocks and what is left of its chunks. For a session that ends.
+/// Gives everything back that this session holds: freed blocks and what is left of its chunks. For a session that ends: no
+/// block that it cut and never wrote may be in use any more. 2 round trips a block, 1 a chunk.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> release_all(Session& s) {
-    auto& a = s.allocation();
-    while (!a.freed.empty()) {
-        auto const freed = a.freed.back();
-        a.freed.pop_back();
-        if (auto const r = co_await detail::share(s, freed, a.freed_bytes); !r) co_return r.error();
-    }
-    for (std::uint16_t node = 0; node < a.chunks.size(); ++node) {
-        auto const left = std::exchange(a.chunks[node], {});
-        if (left.end - left.next < block_granule) continue;
-        word const size = left.end - left.next;
-        op write = op::write({node, left.next + word_bytes}, &size, word_bytes);
-        if (auto const r = co_await s.submit(write); !r) co_return r.error();
-        auto const pushed = co_await push_free(s, {node, remainders_offset}, {node, left.next}, 0);
-        if (!pushed) co_return pushed.error();
+    for (auto& mine : s.allocation().classes) {
+        while (!mine.freed.empty()) {
+            auto const freed = mine.freed.back();
+            mine.freed.pop_back();
+            if (auto const r = co_await detail::share(s, freed, mine.bytes); !r) co_return r.error();
+        }
+        for (std::uint16_t node = 0; node < mine.chunks.size(); ++node) {
+            while (mine.can_cut(node)) {
+                auto const left = mine.chunks[node].back();
+                mine.chunks[node].pop_back();
+                auto const r = co_await detail::release_chunk(s, node, left.chunk, mine.bytes, left.next);
+                if (!r) co_return r.error();
+            }
+        }
     }
     co_return result<void>{};
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -52,23 +53,51 @@ struct block {
 
 /// What a session has taken from the memory nodes and not used yet.
 struct allocation_state {
-    struct chunk {
+    /// What is left of a chunk.
+    struct range {
         std::uint64_t next = 0;
         std::uint64_t end = 0;
+        std::uint64_t chunk = 0; ///< its number
     };
-    std::vector<chunk> chunks; ///< one for each memory node
-    std::vector<block> freed;  ///< blocks freed by this session, all of freed_bytes
-    std::uint64_t freed_bytes = 0;
-    std::vector<bool> exhausted; ///< memory nodes whose cursor ran past the end
-    std::vector<bool> lost;      ///< memory nodes that did not answer
-    std::uint16_t turn = 0;      ///< next memory node to allocate on
+    /// Blocks of one size.
+    struct size_class {
+        std::uint64_t bytes = 0;
+        std::vector<std::vector<range>> chunks; ///< of each memory node; more than one if coroutines refilled together
+        std::vector<block> freed;               ///< blocks freed by this session
+
+        void add(std::uint16_t node, range r) { chunks[node].push_back(r); }
+        [[nodiscard]] bool can_cut(std::uint16_t node) noexcept {
+            auto& of_node = chunks[node];
+            while (!of_node.empty() && of_node.back().end - of_node.back().next < bytes) of_node.pop_back();
+            return !of_node.empty();
+        }
+    };
+    std::deque<size_class> classes; ///< as a rule one; never moves
+    std::vector<bool> exhausted;    ///< memory nodes whose cursor ran past the end
+    std::vector<bool> lost;         ///< memory nodes that did not answer
+    std::uint16_t turn = 0;         ///< next memory node to allocate on
+
+    [[nodiscard]] size_class& of(std::uint64_t bytes) {
+        for (auto& c : classes)
+            if (c.bytes == bytes) return c;
+        auto& made = classes.emplace_back();
+        made.bytes = bytes;
+        made.chunks.resize(lost.size());
+        for (auto& of_node : made.chunks) of_node.reserve(2);
+        made.freed.reserve(max_freed);
+        return made;
+    }
 
     /// A memory node does not answer: this session allocates nothing there any more.
     void lose(std::uint16_t node) noexcept {
-        chunks[node] = {};
         lost[node] = true;
-        std::erase_if(freed, [node](block const& b) { return b.at.node() == node; });
+        for (auto& c : classes) {
+            c.chunks[node].clear();
+            std::erase_if(c.freed, [node](block const& b) { return b.at.node() == node; });
+        }
     }
+
+    static constexpr std::size_t max_freed = 64; ///< of each size
 };
 
 template <channel Channel>
@@ -77,10 +106,8 @@ public:
     using channel_type = Channel;
 
     session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state) {
-        allocation_.chunks.resize(state.geometry.node_count);
         allocation_.exhausted.resize(state.geometry.node_count);
         allocation_.lost.resize(state.geometry.node_count);
-        allocation_.freed.reserve(max_freed);
         allocation_.turn = static_cast<std::uint16_t>(state.sessions++ % state.geometry.node_count);
     }
     session(session&&) = default;
@@ -118,7 +145,7 @@ public:
         }
     }
 
-    static constexpr std::size_t max_freed = 64;
+    static constexpr std::size_t max_freed = allocation_state::max_freed;
 
 private:
     Channel channel_;

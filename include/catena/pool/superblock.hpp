@@ -5,7 +5,8 @@
 //   0       superblock   64-byte lines: constants with their seal, then the words that clients change
 //   4096    members      member_slots x 32 (used on memory node 0 only)
 //   36864   catalog      catalog_slots x 256 (used on memory node 0 only)
-//   65536   heap         handed out in chunks of chunk_bytes by FAA on the cursor
+//   65536   chunk table  one word for each chunk (pool/chunk_table.hpp), rounded up to 4 KiB
+//   after   heap         handed out in chunks of chunk_bytes by FAA on the cursor
 // Thread safety: pure functions and plain values.
 #pragma once
 
@@ -29,13 +30,13 @@ inline constexpr std::uint32_t member_slots = 1024;
 inline constexpr std::uint64_t catalog_offset = 36864;
 inline constexpr std::uint32_t catalog_slots = 64;
 inline constexpr std::uint64_t catalog_entry_bytes = 256;
-inline constexpr std::uint64_t heap_offset = 65536;
+inline constexpr std::uint64_t heap_offset = 65536; ///< the chunk table; the chunks follow (heap_begin)
 
 // Words of the superblock that clients change with atomics, one line each where they are hot.
 inline constexpr std::uint64_t cursor_offset = 512;       ///< FAA: next chunk of the heap
 inline constexpr std::uint64_t catalog_lock_offset = 576; ///< CAS: owner of the catalog (memory node 0)
-inline constexpr std::uint64_t remainders_offset = 640;   ///< free list of what departed clients left of their chunks
 inline constexpr std::uint64_t free_lists_offset = 1024;  ///< CAS: one head word for each size class
+inline constexpr std::uint64_t released_offset = 2048;    ///< FAA: one count of released chunks for each size class
 
 // Blocks are multiples of 64 bytes, up to 4 KiB: one size class each.
 inline constexpr std::uint64_t block_granule = 64;
@@ -73,8 +74,29 @@ static_assert(wire_struct<superblock> && sizeof(superblock) == 72);
     while (chunk > 8192 && chunk > node_bytes / 64) chunk /= 2;
     return chunk;
 }
-inline constexpr std::uint64_t min_node_bytes = heap_offset + 8192;
+inline constexpr std::uint64_t min_node_bytes = heap_offset + 4096 + 8192;
+inline constexpr std::uint64_t max_chunk_bytes = std::uint64_t{1} << 40U;
 inline constexpr std::uint64_t max_node_bytes = std::uint64_t{1} << 46U; ///< what a node_ref can reach
+
+/// Where the heap proper begins: after a table of that many chunks.
+[[nodiscard]] constexpr std::uint64_t heap_begin(std::uint64_t chunks) noexcept {
+    return heap_offset + (chunks * word_bytes + 4095) / 4096 * 4096;
+}
+/// How many chunks a memory node has.
+[[nodiscard]] constexpr std::uint64_t chunk_count(std::uint64_t node_bytes, std::uint64_t chunk_bytes) noexcept {
+    if (node_bytes <= heap_offset || chunk_bytes > node_bytes) return 0;
+    auto chunks = (node_bytes - heap_offset) / (chunk_bytes + word_bytes);
+    while (chunks > 0 && heap_begin(chunks) + chunks * chunk_bytes > node_bytes) --chunks; // the rounding of the table
+    return chunks;
+}
+[[nodiscard]] constexpr std::uint64_t chunk_count(superblock const& s) noexcept {
+    return chunk_count(s.node_bytes, s.chunk_bytes);
+}
+[[nodiscard]] constexpr std::uint64_t heap_begin(superblock const& s) noexcept { return heap_begin(chunk_count(s)); }
+/// Where a chunk begins.
+[[nodiscard]] constexpr std::uint64_t chunk_begin(superblock const& s, std::uint64_t chunk) noexcept {
+    return heap_begin(s) + chunk * s.chunk_bytes;
+}
 
 /// What does not fit, in words that name the field; nothing if `found` is a sound superblock of memory node `node`.
 [[nodiscard]] inline std::optional<std::string> mismatch(superblock const& found, std::uint16_t node,

@@ -17,20 +17,25 @@ struct sim_nic {
 
 struct sim_parameters {
     std::string_view name = "custom";
-    std::chrono::nanoseconds propagation{};   ///< one way: PCIe, wires and switch, without serialisation
+    std::chrono::nanoseconds propagation{};    ///< one way: PCIe, wires and switch, without serialisation
     std::chrono::nanoseconds batch_overhead{}; ///< of the client for each batch: doorbell, completion
-    sim_nic client;                           ///< of each host
+    sim_nic client;                            ///< of each host
     sim_nic memory_node;
-    double atomics_per_second = 0; ///< CAS and FAA that one memory node executes, all words together
+    double atomics_per_second = 0;  ///< CAS and FAA that one memory node executes, all words together
     std::uint32_t header_bytes = 0; ///< of each message, each way
 
-    /// 100 Gbit/s class of 2020. Port rate: NVIDIA ConnectX-6 product brief (100 Gbit/s model). Messages: of the order of
-    /// 75 million a second and port for small READs and WRITEs, what one 100 Gbit/s port of this class is measured at
-    /// (the brief claims 215 million for two 200 Gbit/s ports, sends and receives together). Atomics: tens of times
-    /// fewer, because each is a read-modify-write over PCIe under a lock (Kalia, Kaminsky, Andersen, Design Guidelines for
-    /// High Performance RDMA Systems, USENIX ATC 2016, section 3, and Sherman, SIGMOD 2022, section 3.2: a few million
-    /// a second on host memory). Round trip about 2 us. Header: RoCEv2 (Ethernet 18, IPv4 20, UDP 8, BTH 12, RETH 16,
-    /// ICRC 4).
+    /// 100 Gbit/s class of 2020, RoCEv2.
+    /// Port rate    ConnectX-6 adapters are sold for 100 Gbit/s (ConnectX-6 EN product brief).
+    /// Messages     an assumption: 75 million a second each way. The brief claims 215 million a second for up to two ports
+    ///              of 200 Gbit/s; the brief of the older ConnectX-4 Lx (50 Gbit/s) claims 75 million.
+    /// Atomics      an assumption, meant to be on the low side: 2.7 million a second, all words of a memory node in one
+    ///              queue, since each is a read and a write over PCIe that the NIC keeps others away from. That this is slow
+    ///              is why Sherman (SIGMOD 2022) keeps its locks in the NIC's own memory; the rate is not from that paper.
+    ///              A NIC that works on different words at the same time does several times as many: catena-sim
+    ///              --atomic-mops asks what that changes.
+    /// Latency      an assumption: propagation and overhead make a READ of 1 KiB take 2.1 us.
+    /// Header       Ethernet 18, IPv4 20, UDP 8, BTH 12, RETH 16, ICRC 4. An answer has AETH (4) in place of RETH, and each
+    ///              frame a preamble and a gap (20): neither is counted.
     [[nodiscard]] static constexpr sim_parameters connectx6_100g() noexcept {
         return {.name = "connectx6-100g",
                 .propagation = std::chrono::nanoseconds(850),
@@ -40,8 +45,8 @@ struct sim_parameters {
                 .atomics_per_second = 2.7e6,
                 .header_bytes = 78};
     }
-    /// 25 Gbit/s Ethernet, an older generation (ConnectX-4 Lx: product brief, 25 Gbit/s; the message rate is scaled down
-    /// to 20 million a second), for what a slower network changes.
+    /// 25 Gbit/s Ethernet of an older generation, for what a slower network changes. Port rate: ConnectX-4 Lx EN product
+    /// brief; the rest are assumptions: the brief's 75 million messages a second cut to 20 million, a longer way.
     [[nodiscard]] static constexpr sim_parameters ethernet_25g() noexcept {
         return {.name = "ethernet-25g",
                 .propagation = std::chrono::nanoseconds(1800),

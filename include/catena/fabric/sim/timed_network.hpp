@@ -105,8 +105,8 @@ public:
         case event::kind::taken: taken(e); break;
         case event::kind::execute: execute(e); break;
         case event::kind::back: {
-            auto const in =
-                port_of(e.flight->endpoint).receive.serve(now_, service(parameters_.client, answer_bytes(*e.operation)));
+            auto const in = port_of(e.flight->endpoint)
+                                .receive.serve(now_, service(parameters_.client, answer_bytes(*e.operation)));
             push(in, event::kind::answer, *e.flight, e.operation);
             break;
         }

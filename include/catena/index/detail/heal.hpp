@@ -17,17 +17,19 @@
 #include <catena/index/detail/batch_write.hpp>
 #include <catena/index/detail/recovery.hpp>
 #include <catena/index/index.hpp>
+#include <catena/pool/membership.hpp>
 
 namespace catena::detail {
 
-template <typename Leaf, typename Session, typename Tree>
+/// see(ref, lock): called for every node, when it is neither locked nor torn; again if the walk begins again.
+template <typename Leaf, typename Session, typename Tree, typename See>
 class healer {
 public:
     using key_type = typename Tree::key_type;
     using inner = typename Tree::inner;
     using link_type = mutation<key_type, node_ref>;
 
-    healer(Session& s, Tree& tree) : s_(s), tree_(tree), memory_(s.scratches()) {
+    healer(Session& s, Tree& tree, See see) : s_(s), tree_(tree), see_(see), memory_(s.scratches()) {
         image_ = memory_->image(Tree::options::node_bytes);
     }
 
@@ -76,12 +78,20 @@ private:
             auto const seen = inspect(node, ref, tree_.handle.tag(), low);
             if (seen != visit::here || node.lock().locked()) {
                 auto const o = obstacle_in(node, ref, tree_.handle.tag(), seen, low);
-                if (auto const r = co_await wait_for<Layout>(s_, tree_, again, o); !r) co_return r.error();
-                if (seen == visit::dead || seen == visit::stale) co_return false;
+                bool const from_the_top = seen == visit::dead || seen == visit::stale;
+                if (from_the_top && ref != dead_end_) { // the same one again and again: its owner may be gone
+                    dead_end_ = ref;
+                    from_top_ = {};
+                }
+                auto& patience = from_the_top ? from_top_ : again;
+                if (auto const r = co_await wait_for<Layout>(s_, tree_, patience, o); !r) co_return r.error();
+                if (from_the_top) co_return false;
                 continue;
             }
             again = {};
             ++report_.nodes;
+            see_(ref, node.lock());
+            if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
             if (!std::binary_search(listed.begin(), listed.end(), ref))
                 unlinked_.push_back(
                     {.key = low, .value = ref, .kind = mutation_kind::link, .outcome = mutation_outcome::pending});
@@ -96,19 +106,26 @@ private:
 
     Session& s_;
     Tree& tree_;
+    See see_;
     scratch_lease memory_;
     word* image_;
     index_recovery report_;
     std::vector<node_ref> listed_;   ///< by the level above
     std::vector<node_ref> children_; ///< of the level at hand
     node_ref first_child_;
+    node_ref dead_end_; ///< where the last walk ended too early
+    retry from_top_;
     std::vector<link_type> unlinked_;
 };
 
+template <typename Leaf, typename Session, typename Tree, typename See>
+[[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree, See see) {
+    healer<Leaf, Session, Tree, See> h(s, tree, see);
+    co_return co_await h.run();
+}
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree) {
-    healer<Leaf, Session, Tree> h(s, tree);
-    co_return co_await h.run();
+    return heal<Leaf>(s, tree, [](node_ref, lock_word) {});
 }
 
 } // namespace catena::detail

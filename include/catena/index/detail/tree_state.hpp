@@ -14,11 +14,18 @@
 #include <catena/index/node_cache.hpp>
 #include <catena/index/options.hpp>
 #include <catena/layout/node.hpp>
+#include <catena/pool/block_header.hpp>
 #include <catena/pool/catalog.hpp>
 #include <catena/pool/node_allocator.hpp>
 #include <catena/protocol/local_locks.hpp>
 
 namespace catena::detail {
+
+// The header of a node is that of its block: who holds a block that is in no index, the node says.
+static_assert(block_header::meta_at == meta_word * word_bytes);
+static_assert(lock_word(true, 0x51234, 0, 0).bits() == block_header::held_by(0x51234));
+static_assert(block_header::meta_of(77, true, false) == node_meta{.dead = true, .incarnation = 77}.bits());
+static_assert(node_meta::from_word(block_header::meta_of(77, true, true)).dead, "a shared block is no live node");
 
 template <index_key Key, typename Options>
 struct tree_state {

@@ -15,6 +15,7 @@
 #include <catena/core/task.hpp>
 #include <catena/index/detail/recovery.hpp>
 #include <catena/index/index.hpp>
+#include <catena/pool/membership.hpp>
 
 namespace catena::detail {
 
@@ -60,7 +61,7 @@ public:
         if ((node.occupancy() & ~View::layout::all_slots) != 0) complain(ref, "occupies slots that it does not have");
         if (node.count() > View::layout::capacity) complain(ref, "has no free slot");
         check_expected(ref);
-        std::array<std::uint8_t, View::layout::slots> order;
+        slot_order<typename View::layout> order;
         auto const n = sorted_slots(node, std::span(order));
         for (std::size_t i = 0; i < n; ++i) {
             auto const key = node.key(order[i]);
@@ -173,37 +174,56 @@ template <typename Leaf, typename Session, typename Tree, typename View>
     co_return co_await wait_for<typename Tree::inner>(s, tree, again, o);
 }
 
-enum class retirement : std::uint8_t { blanked, busy, gone };
+enum class retirement : std::uint8_t { retired, busy, gone };
 
-/// Locks a node that nobody holds and blanks it: lock word, occupancy, meta, so that no late reader takes it for live.
-/// gone: another life already; a drop before this one got so far and its client died.
+/// Locks a node that nobody holds and declares it dead: no late reader takes it for live, its header says that we hold it
+/// (pool/block_header.hpp), and it still leads to its neighbour and its children. Or takes it over, dead, from a client that
+/// is gone, which got that far with a drop of its own.
+/// gone: another life. A memory node lost its contents.
 template <typename Session, typename Tree, typename View>
-[[nodiscard, gnu::noinline]] task<result<retirement>> blank_if_free(Session& s, Tree& tree, node_ref ref, View node) {
+[[nodiscard, gnu::noinline]] task<result<retirement>> retire(Session& s, Tree& tree, node_ref ref, View node) {
     op read = op::read(ref.at(), node.image(), View::layout::bytes);
     if (auto const r = co_await s.submit(read); !r) co_return r.error();
-    if (!names(ref, node.meta(), tree.handle.tag())) co_return retirement::gone;
+    auto meta = node.meta();
+    if (!names(ref, meta, tree.handle.tag())) co_return retirement::gone;
     auto const seen = node.lock();
+    auto const mine = seen.held_by(s.pool().self.tag());
+    if (meta.dead && seen.locked()) {
+        if (seen.owner() == mine.owner()) co_return retirement::retired; // an earlier drop of ours
+        auto const owner_gone = co_await is_gone(s, seen.owner());
+        if (!owner_gone) co_return owner_gone.error();
+        if (!*owner_gone) co_return retirement::busy;
+        op take = op::cas(ref.at(), seen.bits(), mine.bits());
+        if (auto const r = co_await s.submit(take); !r) co_return r.error();
+        co_return take.swapped() ? retirement::retired : retirement::busy;
+    }
     if (seen.locked() || !node.sealed()) co_return retirement::busy;
-    op lock = op::cas(ref.at(), seen.bits(), seen.held_by(s.pool().self.tag()).bits());
-    if (auto const r = co_await s.submit(lock); !r) co_return r.error();
-    if (!lock.swapped()) co_return retirement::busy;
-    std::array<word, 3> const blank{};
-    op write = op::write(ref.at(), blank.data(), sizeof blank);
+    lock_attempt locking(ref.at(), seen, node.occupancy(), mine.owner());
+    std::array<op, 2> ops;
+    auto const n = locking.plan(ops);
+    auto const asked = co_await s.submit(batch(ops).first(n));
+    if (!asked || !locking.succeeded()) {
+        op undo = locking.undo();
+        auto const undone = co_await s.submit(undo);
+        if (!asked) co_return asked.error();
+        if (!undone) co_return undone.error();
+        co_return retirement::busy;
+    }
+    meta.dead = true;
+    word const dead = meta.bits();
+    op write = op::write(ref.at() + meta_word * word_bytes, &dead, word_bytes);
     if (auto const r = co_await s.submit(write); !r) co_return r.error();
-    co_return retirement::blanked;
+    co_return retirement::retired;
 }
 
-/// Frees all nodes, each when no writer is inside any more. Errors: corrupt (a node stays torn, its owner lives), those of
-/// the tree's calls; the rest is left for another drop.
+/// Retires all nodes from the root `first` on, level by level, each when no writer is inside any more.
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
-    std::array<word, 2> found{};
-    op read_root = op::read(tree.handle.entry(), found.data(), sizeof found);
-    if (auto const r = co_await s.submit(read_root); !r) co_return r.error();
+[[nodiscard, gnu::noinline]] task<result<void>> retire_all(Session& s, Tree& tree, node_ref first,
+                                                           std::vector<block>& retired) {
     scratch_lease const memory(s.scratches());
     node_view<Leaf> const node(memory->image(Tree::options::node_bytes)); // headers of all levels lie alike
     auto& claim = memory->template take<lock_request>(1).front();
-    for (auto first = node_ref::from_word(found[1]); first;) {
+    while (first) {
         node_ref below;
         for (auto ref = first; ref;) {
             retry again;
@@ -211,25 +231,46 @@ template <typename Leaf, typename Session, typename Tree>
             auto done = retirement::busy;
             while (done == retirement::busy) {
                 if (tree.locks.try_acquire(claim)) {
-                    auto const tried = co_await blank_if_free(s, tree, ref, node);
+                    auto const tried = co_await retire(s, tree, ref, node);
                     tree.locks.release(claim, false, 0);
                     if (!tried) co_return tried.error();
                     done = *tried;
                 }
                 if (done != retirement::busy) break;
-                if (auto const r = co_await wait_at_level<Leaf>(s, tree, again, ref, node); !r)
-                    co_return node.sealed() ? r.error() : make_error(errc::corrupt, ref.at().node());
+                bool const dead = names(ref, node.meta(), tree.handle.tag()) && node.meta().dead; // not to be revived
+                auto const r = dead ? co_await again.wait(s) : co_await wait_at_level<Leaf>(s, tree, again, ref, node);
+                if (!r) co_return node.sealed() ? r.error() : make_error(errc::corrupt, ref.at().node());
             }
-            if (done == retirement::gone) break; // what that drop did not free is found when space is reclaimed
+            if (done == retirement::gone) break;
+            if (auto const r = co_await keep_lease(s); !r) co_return r.error();
             if (ref == first && ref.level() > 0)
                 below = child_for(node_view<typename Tree::inner>(node.image()), node.low());
-            auto const next = node.link();
-            block const freed{.at = ref.at(), .lives = node.meta().incarnation};
-            if (auto const r = co_await free_node(s, tree, freed); !r) co_return r.error();
-            ref = next;
+            retired.push_back({.at = ref.at(), .lives = node.meta().incarnation});
+            ref = node.link();
         }
         first = below;
     }
+    co_return result<void>{};
+}
+
+/// Frees all nodes of an index that is being dropped. F1 retires them all, F2 takes the root word to 0, F3 frees the blocks.
+/// Whoever drops it again after our death before F2 finds every node where it was; after F2 there is nothing left to do, and
+/// the blocks are found when space is reclaimed: each names us and is dead.
+/// 3 round trips a node, 2 more for most of them to share the block. Errors: corrupt (a node stays torn, its owner lives),
+/// those of the tree's calls; the index is left for another drop.
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
+    word root = 0;
+    op read_root = op::read(tree.handle.root(), &root, word_bytes);
+    if (auto const r = co_await s.submit(read_root); !r) co_return r.error();
+    std::vector<block> retired;
+    if (auto const r = co_await retire_all<Leaf>(s, tree, node_ref::from_word(root), retired); !r) co_return r.error();
+    word const none = 0;
+    op forget = op::write(tree.handle.root(), &none, word_bytes); // retired as well: nobody changes it by CAS any more
+    if (auto const r = co_await s.submit(forget); !r) co_return r.error();
+    for (auto const& b : retired)
+        if (auto const r = co_await free_node(s, tree, b); !r && r.error().code != errc::unreachable)
+            co_return r.error();
     co_return result<void>{};
 }
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/option_checks.hpp"
+
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "tools/units.hpp"
+
+namespace catena::tools {
+
+std::string joined(std::vector<std::string_view> const& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+CLI::Validator one_of(std::vector<std::string_view> const& words, std::string const& what) {
+    return CLI::Validator(
+        [words, what](std::string const& text) {
+            for (auto const word : words)
+                if (word == text) return std::string{};
+            return fmt::format("there is no {} \"{}\"; there are: {}", what, text, joined(words));
+        },
+        "");
+}
+
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+    return CLI::Validator(
+        [least, most](std::string const& text) {
+            std::uint64_t value = 0;
+            if (!text.starts_with('-') && CLI::detail::lexical_cast(text, value) && value >= least && value <= most)
+                return std::string{};
+            return most == std::numeric_limits<std::uint64_t>::max()
+                       ? fmt::format("\"{}\" is not a number from {} on", text, least)
+                       : fmt::format("\"{}\" is not a number from {} to {}", text, least, most);
+        },
+        "");
+}
+
+CLI::Validator a_size() {
+    return CLI::Validator(
+        [](std::string const& text) {
+            if (parse_size(text)) return std::string{};
+            return fmt::format("\"{}\" is not a size such as 64MiB", text);
+        },
+        "");
+}
+
+} // namespace catena::tools

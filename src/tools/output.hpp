@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// output: where a result goes: the table to standard output, or to standard error when that is taken by the JSON.
+// Thread safety: none needed; call from one thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace catena::tools {
+
+/// Can a result be written there? `json`: a path, "-", or empty for none. To be asked before the work, not after it.
+[[nodiscard]] bool is_place_for_file(std::string const& json);
+
+/// `json`: the file for the JSON, "-" for standard output, empty for none. True if all was written; if not, it has said
+/// so, as `program`.
+[[nodiscard]] bool print_result(std::string_view program, std::string const& json, std::string const& table,
+                                nlohmann::ordered_json const& data);
+
+} // namespace catena::tools

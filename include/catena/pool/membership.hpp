@@ -5,6 +5,8 @@
 // A lease needs no common clock: an observer that sees the same record for a whole lease of its own time counts the member
 // as dead. The owner renews every quarter of a lease, piggybacked on its operations (keep_lease), and stops writing once
 // half a lease went by without a renewal until it has made sure that its slot is still its own.
+// A client that does nothing renews nothing: idle for longer than a lease it may be taken for dead (by a join that finds
+// the table full, by pool/reclaim.hpp), and learns it from its next write.
 // The dead may be merely slow. So nobody acts on such a death before the client is fenced (fabric.hpp): then nothing of it
 // lands in remote memory any more.
 //

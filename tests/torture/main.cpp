@@ -56,9 +56,9 @@ Exit code: 0 no violation, 1 a violation (the smallest schedule that was found i
 [[nodiscard]] std::string command(std::string const& program, suite const& s, scenario const& c) {
     auto text =
         fmt::format("{} {} --seed {} --clients {} --sessions {} --operations {} --keys {} --preload {} --erases {} "
-                    "--nodes {} --depth {} --length {}",
+                    "--nodes {} --dropper {} --depth {} --length {}",
                     program, s.name, c.seed, c.clients, c.sessions, c.operations, c.keys, c.preload, c.erases, c.nodes,
-                    c.depth, c.length);
+                    c.dropper, c.depth, c.length);
     text += " --faults '" + to_text(c.faults) + "'";
     if (c.switches) text += " --switches '" + to_text(*c.switches) + "'";
     return text + " --log";
@@ -154,6 +154,7 @@ int main(int argc, char** argv) {
         app.add_option("--preload", given.preload),
         app.add_option("--erases", given.erases),
         app.add_option("--nodes", given.nodes),
+        app.add_option("--dropper", given.dropper),
         app.add_option("--depth", given.depth),
         app.add_option("--length", given.length),
         app.add_option("--faults", o.faults,
@@ -193,11 +194,12 @@ int main(int argc, char** argv) {
         take(4, &scenario::preload);
         take(5, &scenario::erases);
         take(6, &scenario::nodes);
-        take(7, &scenario::depth);
-        take(8, &scenario::length);
+        take(7, &scenario::dropper);
+        take(8, &scenario::depth);
+        take(9, &scenario::length);
         try {
-            if (parts[9]->count() > 0) c.faults = faults_from(o.faults);
-            if (parts[10]->count() > 0) c.switches = switches_from(o.switches);
+            if (parts[10]->count() > 0) c.faults = faults_from(o.faults);
+            if (parts[11]->count() > 0) c.switches = switches_from(o.switches);
         } catch (std::invalid_argument const& e) {
             fmt::print(stderr, "catena-torture: {}\n", e.what());
             return 2;

@@ -25,7 +25,8 @@ struct scenario {
     unsigned preload = 0; ///< keys that are there before
     unsigned erases = 1;  ///< how often an operation erases: of 4
     std::uint16_t nodes = 1;
-    unsigned depth = 0; ///< 0: uniform schedule, 100: lopsided, else the change points of a priority schedule
+    unsigned dropper = 0;        ///< this client drops the index halfway through its operations; 0: nobody does
+    unsigned depth = 0;          ///< 0: uniform schedule, 100: lopsided, else the change points of a priority schedule
     std::uint64_t length = 2000; ///< steps among which the change points lie
     std::vector<sim_fault> faults;
     std::optional<std::vector<sim_switch>> switches; ///< given: this schedule
@@ -105,6 +106,7 @@ inline constexpr std::uint64_t most_steps = 3'000'000; ///< a run that takes mor
         fault(random.one_in(2) ? sim_fault::kind::die : sim_fault::kind::stall_thread);
         break;
     }
+    if (!s.may_lose_nodes() && random.one_in(12)) s.dropper = 1 + static_cast<unsigned>(random.below(s.clients));
     return s;
 }
 

@@ -90,6 +90,7 @@ private:
             try_less(&scenario::operations, 1);
             try_less(&scenario::keys, 1);
             try_less(&scenario::preload, 0);
+            try_less(&scenario::dropper, 0);
         }
     }
 

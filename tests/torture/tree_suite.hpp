@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// tree_suite: clients that do everything an ordered index offers, to few keys, while faults strike. A new index joins by
-// one line in suites.cpp.
+// tree_suite: clients that do everything an ordered index offers, to few keys, while faults strike: load it, change and read
+// it, reclaim what the dead left, and once in a while drop it under the others. A new index joins by one line in suites.cpp.
 //
 // Afterwards the keeper checks: every answer is linearizable per key; nobody gave up waiting, since all that was in the way
 // could be had (owners live, or are taken over within a lease); after recover() the index is sound, nothing is locked and
-// every split is linked; its entries are what the history allows; every key can still be written.
+// every split is linked; its entries are what the history allows; every key can still be written. A dropped index answers
+// nobody any more, whoever died while it dropped it; its name and its memory can be had again.
 #pragma once
 
 #include <algorithm>
@@ -66,7 +67,7 @@ private:
         outcome result;
         result.violation = arena_.run();
         if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = reclaims_ == 0 ? audit(calls) : audit_by_another();
+        if (!result.violation) result.violation = final_audit();
         result.steps = arena_.network().steps();
         result.operations = operations_;
         result.switches = arena_.network().switches();
@@ -77,17 +78,23 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> live(session_type& s, Index& tree, std::uint32_t who) {
         sim_random random(scenario_.seed, 1000 + who);
         for (unsigned i = 0; i < scenario_.operations; ++i) {
-            auto const done = co_await act(s, tree, who, random);
+            bool const late = dropped_;
+            auto const done = co_await act(s, tree, who, random, i);
+            if (!done && done.error().code == errc::dropped) break;
             if (!done) co_return done; // dead or shut out: nothing it does has an effect any more
+            if (late) complaint_ = "an operation that began after the index was dropped had an answer";
             ++operations_;
         }
         co_return co_await release_all(s);
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> act(session_type& s, Index& tree, std::uint32_t who,
-                                                        sim_random& random) {
-        auto const what = random.below(20);
+                                                        sim_random& random, unsigned nth) {
+        if (scenario_.dropper * 10 == who && nth + 1 >= scenario_.operations / 2) co_return co_await drop(s, tree);
+        bool const empty_at_first = nth == 0 && scenario_.preload == 0;
+        if (random.one_in(empty_at_first ? 2 : 60)) co_return co_await bulk_load(s, tree, who, random);
         if (!scenario_.may_lose_nodes() && random.one_in(60)) co_return co_await reclaim(s, tree);
+        auto const what = random.below(20);
         if (what < 5) co_return co_await find(s, tree, who, random);
         if (what == 5) co_return co_await find_many(s, tree, who, random);
         if (what == 6) co_return co_await scan(s, tree, who, random);
@@ -105,6 +112,7 @@ private:
             return {};
         }
         if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
+        if (e.code == errc::dropped && drops_ > 0) return e;
         complaint_ = what + " ended with " + std::string(name(e.code));
         return e;
     }
@@ -136,6 +144,7 @@ private:
                                                          sim_random& random) {
         scan_range<key_type> range{.from = any_key(random), .to = {}};
         if (random.one_in(2)) range.to = any_key(random);
+        if (range.to && !(range.from < *range.to)) range.to = {}; // an empty range asks nobody
         std::vector<entry<key_type, value_type>> out(1 + random.below(universe_.size() + 2));
         auto const begin = history_->tick();
         auto const n = co_await tree.scan(s, range, std::span(out));
@@ -150,6 +159,37 @@ private:
         auto const done = co_await tree.reclaim(s);
         if (!done) co_return failed(done.error(), "reclaim");
         co_return result<void>{};
+    }
+
+    /// All of it or nothing, in one moment: inserts, if it comes back.
+    [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(session_type& s, Index& tree, std::uint32_t who,
+                                                              sim_random& random) {
+        std::vector<entry<key_type, value_type>> sorted;
+        for (auto const& key : universe_)
+            if (!random.one_in(4)) sorted.push_back({.key = key, .value = next_value()});
+        if (sorted.empty()) sorted.push_back({.key = universe_.front(), .value = next_value()});
+        std::vector<typename history_type::handle> calls;
+        for (auto const& e : sorted) calls.push_back(history_->begin(who, test::call_kind::insert, e.key, e.value));
+        auto const done = co_await tree.bulk_load(s, std::span<entry<key_type, value_type> const>(sorted));
+        bool const refused = !done && done.error().code == errc::invalid_argument; // it was not empty
+        for (auto const call : calls) {
+            if (done)
+                history_->said(call, true);
+            else if (refused || done.error().code == errc::dropped)
+                history_->withdraw(call);
+            else
+                history_->lost(call);
+        }
+        if (!done && !refused) co_return failed(done.error(), "bulk_load");
+        co_return result<void>{};
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> drop(session_type& s, Index& tree) {
+        ++drops_;
+        auto const done = co_await tree.drop(s);
+        if (!done) co_return failed(done.error(), "drop");
+        dropped_ = true;
+        co_return make_error(errc::dropped);
     }
 
     [[nodiscard]] change any_change(sim_random& random) {
@@ -207,17 +247,34 @@ private:
         co_return result<void>{};
     }
 
-    /// The keeper stood idle for longer than a lease while others reclaimed: it is out.
-    [[nodiscard]] std::optional<std::string> audit_by_another() {
+    [[nodiscard]] std::optional<std::string> final_audit() {
         try {
-            auditor_ = &arena_.join(false, 1).sessions.front();
-            trees_.push_back(std::make_unique<Index>(test::ok(Index::open(*auditor_, "t", cache_bytes))));
-            keepers_tree_.swap(trees_.back());
+            if (reclaims_ > 0) // the keeper stood idle for longer than a lease while others reclaimed: it is out
+                auditor_ = &arena_.join(false, 1).sessions.front();
+            if (drops_ > 0)
+                if (auto const wrong = finish_drop()) return wrong;
+            if (auditor_ != nullptr && !gone_)
+                keepers_tree_ = std::make_unique<Index>(test::ok(Index::open(*auditor_, "t", cache_bytes)));
         } catch (std::exception const& e) {
             return "the audit cannot begin: " + std::string(e.what());
         }
-        test::calls<Index, session_type> calls(*keepers_tree_, *auditor_);
+        test::calls<Index, session_type> calls(*keepers_tree_, auditor());
         return audit(calls);
+    }
+
+    /// Somebody dropped the index, or died before he was done. Then anybody can end it; an empty one takes its place.
+    [[nodiscard]] std::optional<std::string> finish_drop() {
+        auto& s = auditor();
+        auto const found = sync_wait(s, find_index(s, "t"));
+        if (dropped_ && (found || found.error().code != errc::not_found))
+            return std::string("an index that was dropped is in the catalog still");
+        if (found) return std::nullopt; // its dropper died before he began
+        if (found.error().code == errc::dropped) test::ok(Index::drop(s, "t"));
+        if (auto const wrong = history_->violation()) return wrong;
+        history_ = std::make_unique<history_type>();
+        keepers_tree_ = std::make_unique<Index>(test::ok(Index::create(s, "t", cache_bytes)));
+        gone_ = true;
+        return std::nullopt;
     }
     [[nodiscard]] session_type& auditor() noexcept { return auditor_ != nullptr ? *auditor_ : arena_.keeper(); }
 
@@ -259,14 +316,17 @@ private:
     [[nodiscard]] std::optional<std::string> audit_memory(test::calls<Index, session_type>& calls) {
         auto& s = auditor();
         (void)test::ok(sync_wait(s, keepers_tree_->reclaim(s)));
-        auto const c = test::take_census(s.pool().geometry, [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
+        auto const c =
+            test::take_census(s.pool().geometry, [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
         if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
-        auto const most_astray = scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
+        auto const most_astray =
+            scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
         if (c.astray > most_astray * Index::options::node_bytes)
             return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
         auto const expected = calls.check().remote_bytes + test::bytes_in_hand(s);
         if (auto const in_use = c.in_use() - c.astray; in_use != expected)
-            return "after the reclaim: " + std::to_string(in_use) + " bytes are in use, not " + std::to_string(expected);
+            return "after the reclaim: " + std::to_string(in_use) + " bytes are in use, not " +
+                   std::to_string(expected);
         return std::nullopt;
     }
 
@@ -302,6 +362,9 @@ private:
     std::uint64_t values_ = 0;
     std::uint64_t operations_ = 0;
     std::uint64_t reclaims_ = 0;
+    std::uint64_t drops_ = 0;         ///< begun
+    bool dropped_ = false;            ///< a drop came back
+    bool gone_ = false;               ///< the index that the audit sees is another one
     session_type* auditor_ = nullptr; ///< null: the keeper audits
     std::unique_ptr<Index> keepers_tree_;
     std::vector<std::unique_ptr<Index>> trees_;

@@ -86,21 +86,29 @@ public:
     /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
     template <typename Session>
     [[nodiscard]] static setup_result<sherman_tree> open(Session& s, std::string_view name, std::size_t cache_bytes) {
-        auto const found = sync_wait(s, find_index(s, name));
-        if (!found) {
-            if (found.error().code == errc::not_found)
-                return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
-            return setup_error(found.error());
-        }
-        if (auto const wrong = mismatch(found->spec, spec(name))) return setup_error(errc::bad_format, *wrong);
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        if (found->phase != index_phase::ready)
+            return setup_error(errc::dropped, "the index '" + std::string(name) + "' is being dropped");
         return sherman_tree(found->handle, cache_bytes);
     }
 
     /// Takes the index off the catalog and frees its nodes. Other clients' calls end with errc::dropped from then on.
-    /// Walks the whole index: 3 round trips a node.
+    /// Walks the whole index: 3 round trips a node. After an error it can no longer be opened, but dropped again.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
         return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
+    }
+
+    /// Drops the index of that name, also one whose drop somebody else began and did not end. Errors (words): not_found,
+    /// bad_format (names the field that differs), dropped (by another client, just now).
+    template <typename Session>
+    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        sherman_tree tree(found->handle, 0);
+        if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
+        return {};
     }
 
     /// The value of `key`, nothing if it is absent. 1 round trip, one node read.
@@ -247,6 +255,19 @@ private:
     using state_type = detail::tree_state<Key, Options>;
 
     sherman_tree(catalog_handle h, std::size_t cache_bytes) : state_(std::make_unique<state_type>(h, cache_bytes)) {}
+
+    /// Ready or being dropped. Errors: not_found, bad_format.
+    template <typename Session>
+    [[nodiscard]] static setup_result<catalog_listing> look_up(Session& s, std::string_view name) {
+        auto const all = sync_wait(s, list_indexes(s));
+        if (!all) return setup_error(all.error());
+        for (auto const& listing : *all) {
+            if (listing.spec.name_view() != name) continue;
+            if (auto const wrong = mismatch(listing.spec, spec(name))) return setup_error(errc::bad_format, *wrong);
+            return listing;
+        }
+        return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
+    }
 
     template <typename Session>
     [[nodiscard, gnu::noinline]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {

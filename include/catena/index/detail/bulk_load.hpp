@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulk_load: builds a tree bottom up from sorted entries, level by level, many nodes a round trip.
 //
-// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index. Then the leaf dies, so
+// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index, a drop waits. Then the leaf dies, so
 // that nobody takes an answer from it any more: who comes to it goes to the root and back, until the root word is changed
 // by CAS, which is the moment at which the load takes effect. A load that fails, or dies before that moment, leaves the
 // index as it was: whoever finds the leaf dead and its owner gone while the root word still names it revives it
@@ -110,8 +110,11 @@ build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, type
     co_return children.front().value;
 }
 
-/// Takes the remote lock of the root leaf. False: somebody else has it, `stuck` says who. Errors: invalid_argument, the
-/// leaf is not empty.
+/// Takes the remote lock of the root leaf. False: somebody else has it, `stuck` says who, or it is not the root any more.
+/// Errors: invalid_argument, the leaf is not empty.
+/// Race: the leaf split after the root word was read, and absorbed its sibling again: empty, unbounded, and not the root. So
+/// the root word is read again after the image. If the lock is had the leaf did not split since that image, so the root did
+/// not grow, and cannot while we hold the lock.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<bool>>
 lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obstacle<typename Tree::key_type>& stuck) {
@@ -124,10 +127,12 @@ lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obst
     stuck = obstacle_in(empty, root, tree.handle.tag(), seen, lowest);
     if (seen != visit::here || empty.lock().locked()) co_return false;
     lock_attempt locking(root.at(), empty.lock(), empty.occupancy(), s.pool().self.tag());
-    std::array<op, 2> ops;
+    std::array<op, 3> ops;
     auto const n = locking.plan(ops);
-    auto const asked = co_await s.submit(batch(ops).first(n));
-    if (asked && locking.succeeded()) co_return true;
+    word root_now = 0;
+    ops[n] = op::read(tree.handle.root(), &root_now, word_bytes);
+    auto const asked = co_await s.submit(batch(ops).first(n + 1));
+    if (asked && locking.succeeded() && root_now == root.bits()) co_return true;
     op undo = locking.undo();
     auto const undone = co_await s.submit(undo);
     if (!asked) co_return asked.error();
@@ -161,8 +166,7 @@ replace_root(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty,
     if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
     op install = op::cas(tree.handle.root(), root.bits(), built->bits());
     if (auto const r = co_await s.submit(install); !r) co_return r.error();
-    if (!install.swapped())
-        co_return make_error(errc::dropped); // an index that is dropped: nobody else changes its root
+    if (!install.swapped()) co_return make_error(errc::corrupt); // it cannot change while its leaf is locked
     tree.root.store(built->bits(), std::memory_order_relaxed);
     co_return co_await free_node(s, tree, {.at = root.at(), .lives = meta.incarnation});
 }

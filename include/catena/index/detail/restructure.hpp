@@ -49,8 +49,14 @@ template <typename Session, typename Tree>
     node.set_entry(1, separator, right);
     node.set_occupancy(3);
     node.seal(s.pool().self.tag(), false);
-    op write = op::write(made->ref.at(), node.image(), inner::bytes);
-    if (auto const r = co_await s.submit(write); !r) co_return r.error();
+    word meta = 0; // of the old root: the catalog may have told that of another index (refresh_root)
+    std::array ops{op::write(made->ref.at(), node.image(), inner::bytes),
+                   op::read(old->at() + meta_word * word_bytes, &meta, word_bytes)};
+    if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
+    if (!names(*old, node_meta::from_word(meta), tree.handle.tag())) {
+        if (auto const r = co_await free_node(s, tree, made->memory); !r) co_return r.error();
+        co_return false;
+    }
     op install = op::cas(tree.handle.root(), old->bits(), made->ref.bits());
     if (auto const r = co_await s.submit(install); !r) co_return r.error();
     tree.root.store(install.swapped() ? made->ref.bits() : install.fetched, std::memory_order_relaxed);

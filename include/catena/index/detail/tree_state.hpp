@@ -47,12 +47,14 @@ struct tree_state {
 };
 
 /// Asks the catalog where the root is. 1 round trip. Errors: dropped, unreachable.
+/// Race: the two words may be of different moments while the index is dropped: state from before, root from after. No root
+/// says the same as another state. The root of the index that has the entry next is told by the tag in its nodes.
 template <typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<node_ref>> refresh_root(Session& s, Tree& tree) {
     std::array<word, 2> found{}; // state, root
     op read = op::read(tree.handle.entry(), found.data(), sizeof found);
     if (auto const r = co_await s.submit(read); !r) co_return r.error();
-    if (found[0] != catalog_entry::state_of(tree.handle.generation, index_phase::ready))
+    if (found[0] != catalog_entry::state_of(tree.handle.generation, index_phase::ready) || found[1] == 0)
         co_return make_error(errc::dropped);
     tree.root.store(found[1], std::memory_order_relaxed);
     co_return node_ref::from_word(found[1]);

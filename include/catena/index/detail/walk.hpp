@@ -216,30 +216,47 @@ template <typename Session, typename Tree, typename View>
     co_return retirement::retired;
 }
 
-/// Retires all nodes from the root `first` on, level by level, each when no writer is inside any more.
+template <typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<node_ref>> read_root(Session& s, Tree& tree) {
+    word root = 0;
+    op read = op::read(tree.handle.root(), &root, word_bytes);
+    if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    co_return node_ref::from_word(root);
+}
+
+/// Retires all nodes from the root on, level by level, each when no writer is inside any more. False: that is not the root
+/// any more. Below a node that is retired nothing dies or is linked: that would need its lock.
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> retire_all(Session& s, Tree& tree, node_ref first,
+[[nodiscard, gnu::noinline]] task<result<bool>> retire_all(Session& s, Tree& tree, node_ref root,
                                                            std::vector<block>& retired) {
     scratch_lease const memory(s.scratches());
     node_view<Leaf> const node(memory->image(Tree::options::node_bytes)); // headers of all levels lie alike
     auto& claim = memory->template take<lock_request>(1).front();
-    while (first) {
+    for (auto first = root; first;) {
         node_ref below;
         for (auto ref = first; ref;) {
             retry again;
             claim.node = ref;
             auto done = retirement::busy;
             while (done == retirement::busy) {
-                if (tree.locks.try_acquire(claim)) {
+                bool const looked = tree.locks.try_acquire(claim); // no: another session of ours is inside
+                if (looked) {
                     auto const tried = co_await retire(s, tree, ref, node);
                     tree.locks.release(claim, false, 0);
                     if (!tried) co_return tried.error();
                     done = *tried;
                 }
-                if (done != retirement::busy) break;
-                bool const dead = names(ref, node.meta(), tree.handle.tag()) && node.meta().dead; // not to be revived
-                auto const r = dead ? co_await again.wait(s) : co_await wait_at_level<Leaf>(s, tree, again, ref, node);
-                if (!r) co_return node.sealed() ? r.error() : make_error(errc::corrupt, ref.at().node());
+                if (done == retirement::retired) break;
+                auto const now = co_await read_root(s, tree);
+                if (!now) co_return now.error();
+                if (*now != root) co_return false;
+                if (done == retirement::gone) break;
+                bool const dead = looked && node.meta().dead; // not to be revived
+                auto const r =
+                    looked && !dead ? co_await wait_at_level<Leaf>(s, tree, again, ref, node) : co_await again.wait(s);
+                if (r) continue;
+                bool const torn = looked && !node.sealed() && r.error().code == errc::contended;
+                co_return torn ? make_error(errc::corrupt, ref.at().node()) : r.error();
             }
             if (done == retirement::gone) break;
             if (auto const r = co_await keep_lease(s); !r) co_return r.error();
@@ -250,24 +267,29 @@ template <typename Leaf, typename Session, typename Tree>
         }
         first = below;
     }
-    co_return result<void>{};
+    co_return true;
 }
 
-/// Frees all nodes of an index that is being dropped. F1 retires them all, F2 takes the root word to 0, F3 frees the blocks.
+/// Frees all nodes of an index that is being dropped. F1 retires them all, F2 CAS root word -> 0, F3 frees the blocks.
+/// Until F2 a root may grow, or a bulk load end: then F1 comes over all nodes once more; those that it retired are ours.
 /// Whoever drops it again after our death before F2 finds every node where it was; after F2 there is nothing left to do, and
 /// the blocks are found when space is reclaimed: each names us and is dead.
 /// 3 round trips a node, 2 more for most of them to share the block. Errors: corrupt (a node stays torn, its owner lives),
 /// those of the tree's calls; the index is left for another drop.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
-    word root = 0;
-    op read_root = op::read(tree.handle.root(), &root, word_bytes);
-    if (auto const r = co_await s.submit(read_root); !r) co_return r.error();
     std::vector<block> retired;
-    if (auto const r = co_await retire_all<Leaf>(s, tree, node_ref::from_word(root), retired); !r) co_return r.error();
-    word const none = 0;
-    op forget = op::write(tree.handle.root(), &none, word_bytes); // retired as well: nobody changes it by CAS any more
-    if (auto const r = co_await s.submit(forget); !r) co_return r.error();
+    for (bool forgotten = false; !forgotten;) {
+        auto const root = co_await read_root(s, tree);
+        if (!root) co_return root.error();
+        retired.clear();
+        auto const all = co_await retire_all<Leaf>(s, tree, *root, retired);
+        if (!all) co_return all.error();
+        if (!*all) continue;
+        op forget = op::cas(tree.handle.root(), root->bits(), 0);
+        if (auto const r = co_await s.submit(forget); !r) co_return r.error();
+        forgotten = forget.swapped();
+    }
     for (auto const& b : retired)
         if (auto const r = co_await free_node(s, tree, b); !r && r.error().code != errc::unreachable)
             co_return r.error();

@@ -14,6 +14,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <catena/core/hash.hpp>
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/fabric/client_id.hpp>
@@ -108,7 +109,9 @@ public:
     session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state) {
         allocation_.exhausted.resize(state.geometry.node_count);
         allocation_.lost.resize(state.geometry.node_count);
-        allocation_.turn = static_cast<std::uint16_t>(state.sessions++ % state.geometry.node_count);
+        // Sessions begin at different memory nodes; so do clients of one session each.
+        auto const mine = mix64(static_cast<std::uint64_t>(state.client)) + state.sessions++;
+        allocation_.turn = static_cast<std::uint16_t>(mine % state.geometry.node_count);
     }
     session(session&&) = default;
     session& operator=(session&&) = delete;

@@ -60,9 +60,11 @@ private:
         history_ = std::make_unique<history_type>(before);
         for (unsigned c = 1; c <= scenario_.clients; ++c) {
             auto& m = arena_.join(false, scenario_.sessions);
-            trees_.push_back(std::make_unique<Index>(test::ok(Index::open(m.sessions.front(), "t", cache_bytes))));
-            for (unsigned i = 0; i < scenario_.sessions; ++i)
+            for (unsigned i = 0; i < scenario_.sessions; ++i) {
+                if (i == 0 || random.one_in(3)) // sessions of a client may have an index object of their own
+                    trees_.push_back(std::make_unique<Index>(test::ok(Index::open(m.sessions[i], "t", cache_bytes))));
                 arena_.add_life(live(m.sessions[i], *trees_.back(), c * 10 + i));
+            }
         }
         outcome result;
         result.violation = arena_.run();

@@ -6,7 +6,8 @@
 // of the whole node in the lock word instead of entry versions, owners in lock words, merges after erase, batches of
 // keys in shared round trips (docs/rationale.md).
 //
-// Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread.
+// Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread. All sessions
+// are of the pool object that the tree was opened with, which lives longer.
 // Linearizable per key: find, find_many (each key by itself), insert, upsert, erase take effect at one moment between
 // call and return. Keys of one batch take effect at different moments.
 // Cost, internal nodes cached, nobody else on the same leaf: see each call; a node that is not cached adds a round trip
@@ -80,7 +81,7 @@ public:
                                    "the catalog is full: a pool holds " + std::to_string(catalog_slots) + " indexes");
             return setup_error(created.error());
         }
-        return sherman_tree(*created, cache_bytes);
+        return sherman_tree(s.pool(), *created, cache_bytes);
     }
 
     /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
@@ -90,7 +91,7 @@ public:
         if (!found) return found.error();
         if (found->phase != index_phase::ready)
             return setup_error(errc::dropped, "the index '" + std::string(name) + "' is being dropped");
-        return sherman_tree(found->handle, cache_bytes);
+        return sherman_tree(s.pool(), found->handle, cache_bytes);
     }
 
     /// Takes the index off the catalog and frees its nodes. Other clients' calls end with errc::dropped from then on.
@@ -106,7 +107,7 @@ public:
     [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
         auto const found = look_up(s, name);
         if (!found) return found.error();
-        sherman_tree tree(found->handle, 0);
+        sherman_tree tree(s.pool(), found->handle, 0);
         if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
         return {};
     }
@@ -254,7 +255,8 @@ public:
 private:
     using state_type = detail::tree_state<Key, Options>;
 
-    sherman_tree(catalog_handle h, std::size_t cache_bytes) : state_(std::make_unique<state_type>(h, cache_bytes)) {}
+    sherman_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
+        : state_(std::make_unique<state_type>(pool, h, cache_bytes)) {}
 
     /// Ready or being dropped. Errors: not_found, bad_format.
     template <typename Session>

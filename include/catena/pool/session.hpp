@@ -9,6 +9,8 @@
 #include <coroutine>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -37,6 +39,8 @@ struct pool_state {
     std::atomic<std::uint64_t> heartbeat{0};
     member_watch watch;                ///< whose lease ran out, as far as this client saw
     std::atomic<unsigned> sessions{0}; ///< made so far; spreads their allocations over the memory nodes
+    std::once_flag has_locks;
+    std::shared_ptr<void> locks; ///< made by the layer above on first use (protocol/local_locks.hpp)
 };
 
 /// A coroutine that waits for something inside this process (a local lock). Whoever grants it sets `granted`, last.

@@ -10,6 +10,8 @@
 // (merge): waits go from left to right.
 // Bound: a request lives in its waiter's own memory; the table has a fixed number of buckets. A holder that gives up
 // (errc::contended) fails all who wait behind it, so no queue adds up the patience of its members.
+// One table for all index objects of a client, two of the same index among them: a remote lock that names this client while
+// nobody has the local one is what an operation left behind that failed, and is taken away (index/detail/recovery.hpp).
 // Thread safety: any number of threads. A request belongs to one coroutine of one session.
 #pragma once
 
@@ -17,6 +19,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <mutex>
 
 #include <boost/intrusive/list.hpp>
@@ -141,5 +144,11 @@ private:
 
     std::array<bucket, buckets> buckets_;
 };
+
+/// Those of this client.
+[[nodiscard]] inline local_locks& local_locks_of(pool_state& pool) {
+    std::call_once(pool.has_locks, [&pool] { pool.locks = std::make_shared<local_locks>(); });
+    return *static_cast<local_locks*>(pool.locks.get());
+}
 
 } // namespace catena

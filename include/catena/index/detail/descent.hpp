@@ -40,7 +40,7 @@ struct obstacle {
 template <typename View>
 [[nodiscard]] obstacle<typename View::key_type> obstacle_in(View const& node, node_ref ref, std::uint16_t index_tag,
                                                             visit seen, typename View::key_type const& key) noexcept {
-    bool const dead = node.meta().dead && names(ref, node.meta(), index_tag);
+    bool const dead = node.meta().dead && names(ref, node.meta(), index_tag) && node.lock().locked(); // else it is free
     if (seen == visit::torn || dead || (seen == visit::here && node.lock().locked()))
         return {.node = ref, .lock = node.lock(), .key = key};
     return {};

@@ -72,12 +72,14 @@ public:
 
 private:
     enum class state : std::uint8_t { alive, dead, other };
+    enum class to : std::uint8_t { mend, revive_sibling, revive_root };
 
     template <typename View>
     [[nodiscard]] state state_of(View const& node, node_ref ref) const noexcept {
         auto const meta = node.meta();
         if (!names(ref, meta, tree_.handle.tag())) return state::other;
-        return meta.dead ? state::dead : state::alive;
+        if (!meta.dead) return state::alive;
+        return node.lock().locked() ? state::dead : state::other; // whoever kills a node holds it until it is freed
     }
 
     /// Is the owner gone, or is it us? (seize() sees whether one of our threads is at it.)
@@ -97,23 +99,23 @@ private:
     template <typename View>
     [[nodiscard, gnu::noinline]] task<result<bool>> take_over(View node, node_ref ref) {
         if (node.sealed() && !node.lock().locked()) co_return false;
-        co_return co_await seize(node, ref, false);
+        co_return co_await seize(node, ref, to::mend);
     }
 
     /// Under the local lock: who holds a remote lock holds the local one as well, so if it is free a lock that names us is
-    /// what an operation left behind that failed. revive: the node is dead and shall live.
+    /// what an operation left behind that failed.
     template <typename View>
-    [[nodiscard, gnu::noinline]] task<result<bool>> seize(View node, node_ref ref, bool revive) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> seize(View node, node_ref ref, to purpose) {
         auto& claim = memory_->template take<lock_request>(1).front();
         claim.node = ref;
         if (!tree_.locks.try_acquire(claim)) co_return false;
-        auto const mended = co_await seize_remotely(node, ref, revive);
+        auto const mended = co_await seize_remotely(node, ref, purpose);
         tree_.locks.release(claim, false, 0);
         co_return mended;
     }
 
     template <typename View>
-    [[nodiscard, gnu::noinline]] task<result<bool>> seize_remotely(View node, node_ref ref, bool revive) {
+    [[nodiscard, gnu::noinline]] task<result<bool>> seize_remotely(View node, node_ref ref, to purpose) {
         auto const before = node.lock();
         auto const mine = before.held_by(s_.pool().self.tag());
         op take = op::cas(ref.at(), before.bits(), mine.bits());
@@ -121,8 +123,14 @@ private:
         if (!take.swapped()) co_return false;
         auto const seen = co_await look(node, ref);
         if (!seen) co_return seen.error();
+        bool wanted = *seen == (purpose == to::mend ? state::alive : state::dead);
         result<bool> mended = false;
-        if (*seen == (revive ? state::dead : state::alive)) mended = co_await mend(node, ref);
+        if (wanted && purpose == to::revive_root) { // a bulk load of ours may have ended before we had the local lock
+            auto const root = co_await refresh_root(s_, tree_);
+            wanted = root && *root == ref;
+            if (!root) mended = root.error();
+        }
+        if (wanted) mended = co_await mend(node, ref);
         if (mended && *mended) co_return true;
         // Not ours to mend (the block has another life), or not now: as if nothing had been. By CAS, since in another
         // life somebody may be writing it.
@@ -149,7 +157,7 @@ private:
                 auto const gone = co_await orphaned(sibling.lock());
                 if (!gone) co_return gone.error();
                 if (!*gone) co_return false;
-                auto const revived = co_await seize(sibling, node.link(), true);
+                auto const revived = co_await seize(sibling, node.link(), to::revive_sibling);
                 if (!revived || !*revived) co_return revived;
             }
         }
@@ -219,14 +227,11 @@ private:
 
     /// A leaf that died for a bulk load whose loader died before it changed the root.
     [[nodiscard, gnu::noinline]] task<result<bool>> revive_root(obstacle<key_type> o) {
-        auto const root = co_await refresh_root(s_, tree_);
-        if (!root) co_return root.error();
-        if (*root != o.node) co_return false;
         node_view<Layout> const node(memory_->image(Layout::bytes));
         auto const seen = co_await look(node, o.node);
         if (!seen) co_return seen.error();
         if (*seen != state::dead || node.lock().owner() != o.lock.owner()) co_return false;
-        co_return co_await seize(node, o.node, true);
+        co_return co_await seize(node, o.node, to::revive_root);
     }
 
     Session& s_;

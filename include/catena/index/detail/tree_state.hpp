@@ -33,13 +33,14 @@ struct tree_state {
     using options = Options;
     using inner = node_layout<Key, node_ref, Options::node_bytes>;
 
-    tree_state(catalog_handle h, std::size_t cache_bytes) : handle(h), cache(cache_bytes) {}
+    tree_state(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
+        : handle(h), cache(cache_bytes), locks(local_locks_of(pool)) {}
 
     catalog_handle handle;
     std::atomic<word> root{0};     ///< node_ref, a hint: 0 = ask the catalog
     std::atomic<word> unlinked{0}; ///< node_ref of a right sibling that a writer reached without a separator
     node_cache<inner> cache;
-    local_locks locks;
+    local_locks& locks; ///< of the client
 
     [[nodiscard]] node_ref root_hint() const noexcept {
         return node_ref::from_word(root.load(std::memory_order_relaxed));

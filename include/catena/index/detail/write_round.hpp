@@ -52,7 +52,7 @@ public:
         node_changes changes;
         lock_word before; ///< as read; what a lock that is given up goes back to
         word occupancy_before = 0;
-        new_node right;   ///< of a split
+        new_node right; ///< of a split
         word* right_image = nullptr;
         key_type separator{}; ///< of a split, or of a sibling that lacks one
         node_ref unlinked;    ///< such a sibling

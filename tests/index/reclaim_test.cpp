@@ -249,6 +249,37 @@ TEST_CASE("what was cut, not written and has written blocks behind it is signed 
     REQUIRE(raw_read(t.w.fabric, chunk_word_at(0, number)) == chunk_word::released(256, 512).bits());
 }
 
+TEST_CASE("of two that adopt the chunk of a dead client the slower leaves it alone", "[index][reclaim]") {
+    clock_fabric fabric;
+    pool_options const options{.lease = std::chrono::milliseconds(1), .chunk_bytes = chunk};
+    auto a = clock_client::create(fabric, options);
+    auto b = clock_client::join(fabric, options);
+    auto victim = clock_client::join(fabric, options);
+    auto const hole = ok(sync_wait(victim.s, allocate(victim.s, 256)));
+    auto const used = ok(sync_wait(victim.s, allocate(victim.s, 256)));
+    raw_write(fabric.memory(), used.at, block_header::held_by(a.pool.self().tag()));
+    auto const number = (hole.at.offset() - heap_begin(a.pool.geometry())) / chunk;
+    auto const chunk_at = chunk_word_at(0, number);
+    auto const faster = chunk_word::owned(a.pool.self().tag(), 256).bits();
+    unsigned adopted = 0;
+    fabric.clock.on_pause = [&] { ok(sync_wait(a.s, keep_lease(a.s))); };
+    fabric.clock.on_submit = [&](batch ops) {
+        for (auto const& o : ops)
+            if (o.target == chunk_at && o.kind == op_kind::cas && adopted++ == 0)
+                raw_write(fabric.memory(), chunk_at, faster);
+    };
+    reclaim_report report;
+    auto const gone = ok(sync_wait(b.s, detail::find_gone(b.s, report)));
+    auto const any = [](remote_ptr, block_header const&) { return true; };
+    ok(sync_wait(b.s, detail::sweep(b.s, gone, any, report)));
+    fabric.clock.on_submit = nullptr;
+    REQUIRE(adopted == 1);
+    REQUIRE(raw_read(fabric.memory(), chunk_at) == faster);
+    REQUIRE(report.blocks == 0);
+    REQUIRE(report.chunks == 0);
+    REQUIRE(raw_read(fabric.memory(), hole.at) == 0); // not signed by b
+}
+
 TEST_CASE("which blocks lead nowhere depends on what the catalog says about their index", "[index][reclaim]") {
     std::vector<catalog_entry> catalog(catalog_slots);
     auto const enter = [&](std::uint32_t slot, std::uint32_t generation, index_phase phase, word root) {

@@ -227,6 +227,42 @@ TEST_CASE("a claimer that comes late, wherever it gets in, neither joins nor sig
     }
 }
 
+// Two that read the same free slot. N does all of it before L's first, second or third step.
+TEST_CASE("of two claimers of one slot the slower takes another, and the faster keeps what it has") {
+    for (int at = 1; at < 4; ++at) { // before L's J1, J2, J3
+        CAPTURE(at);
+        reap_world w;
+        w.fabric.clock.on_pause = [&] { ok(keep(w.first)); };
+        int step = 0;
+        std::uint32_t slot = member_slots;
+        constexpr word newer = 4711; // N
+        word joined = 0;
+        w.fabric.clock.on_submit = [&](batch ops) {
+            bool const about_the_table =
+                ops[0].target.offset() >= members_offset && ops[0].target.offset() < catalog_offset;
+            if (!about_the_table || step++ != at) return;
+            slot = static_cast<std::uint32_t>((ops[0].target.offset() - members_offset) / sizeof(member_record));
+            auto const seen = record(w.fabric, slot);
+            if (at > 1) { // L had claimed it, and was reaped
+                REQUIRE(seen.phase() == member_phase::claiming);
+                REQUIRE(ok(reaped(w.first, slot, seen)));
+            }
+            auto const incarnation = seen.incarnation() + 1;
+            joined = member_record::state_of(incarnation, member_phase::joined);
+            raw_write(w.fabric.memory(), member_at(slot) + client_offset, newer);
+            raw_write(w.fabric.memory(), member_at(slot), joined);
+        };
+        auto late = w.join();
+        w.fabric.clock.on_submit = nullptr;
+        REQUIRE(slot != member_slots);
+        REQUIRE(record(w.fabric, slot).state == joined);
+        REQUIRE(record(w.fabric, slot).client == newer);
+        REQUIRE(late.pool.self().slot != slot);
+        REQUIRE(record(w.fabric, late).joined());
+        REQUIRE(record(w.fabric, late).client == static_cast<word>(late.pool.client()));
+    }
+}
+
 TEST_CASE("a claimer that is reaped between its steps takes another slot") {
     for (int at = 2; at < 4; ++at) { // before J2, before J3
         CAPTURE(at);

@@ -211,3 +211,40 @@ TEST_CASE("changes know whether there are any") {
     REQUIRE(node_changes{.slots = 0, .payloads = 0, .fences = true, .occupancy = false}.any());
     REQUIRE(node_changes{.slots = 0, .payloads = 0, .fences = false, .occupancy = true}.any());
 }
+
+TEST_CASE("W2: who takes a lock looks behind it at the occupancy, if the last writer was another one") {
+    constexpr std::uint32_t me = 3, other = 4;
+    remote_ptr const at(0, 65536);
+    std::array<op, 2> ops;
+    {
+        lock_attempt mine(at, lock_word(false, me, 7, 9), 5, me);
+        REQUIRE_FALSE(mine.was_made());
+        REQUIRE(mine.plan(ops) == 1); // what this client wrote is there, it awaited it
+        REQUIRE(ops[0].kind == op_kind::cas);
+        REQUIRE(mine.was_made());
+    }
+    lock_word const before(false, other, 7, 9);
+    lock_attempt attempt(at, before, 5, me);
+    REQUIRE(attempt.plan(ops) == 2);
+    REQUIRE(ops[0].kind == op_kind::cas); // and executed first: from then on nobody begins to write
+    REQUIRE(ops[0].target == at);
+    REQUIRE(ops[0].compare == before.bits());
+    REQUIRE(ops[0].operand == before.held_by(me).bits());
+    REQUIRE(ops[1].kind == op_kind::read);
+    REQUIRE(ops[1].target == at + word_bytes);
+    REQUIRE(ops[1].length == word_bytes);
+    auto const landed = [&](word occupancy) { *static_cast<word*>(ops[1].local) = occupancy; };
+    ops[0].fetched = before.bits() + 1;
+    landed(5);
+    REQUIRE_FALSE(attempt.swapped());
+    REQUIRE_FALSE(attempt.succeeded());
+    ops[0].fetched = before.bits();
+    REQUIRE(attempt.succeeded());
+    landed(4); // the word that was read is under way still
+    REQUIRE(attempt.swapped());
+    REQUIRE_FALSE(attempt.succeeded());
+    auto const undo = attempt.undo();
+    REQUIRE(undo.kind == op_kind::cas);
+    REQUIRE(undo.compare == before.held_by(me).bits());
+    REQUIRE(undo.operand == before.bits());
+}

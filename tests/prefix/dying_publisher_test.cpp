@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client dies at every single operation of a publish and of a forget: what is listed is closed under prefixes, but for
+// the one window that it was at.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/chains.hpp>
+#include <support/mortal_fabric.hpp>
+#include <support/world.hpp>
+
+#include <catena/index/sherman_tree.hpp>
+#include <catena/prefix/prefix_index.hpp>
+
+using namespace catena;
+using namespace catena::test;
+
+namespace {
+
+constexpr std::size_t window = 8;
+struct short_windows : tree_options {
+    static constexpr std::size_t node_bytes = 512;
+    static constexpr std::size_t batch_nodes = window;
+};
+using tree_type = sherman_tree<block_hash, location, short_windows>;
+using victim_client = basic_client<mortal_fabric>;
+constexpr std::size_t cache_bytes = 1U << 20U;
+constexpr std::size_t length = 5 * window + 3;
+constexpr pool_options short_lease{.lease = std::chrono::milliseconds(1)};
+
+struct scene {
+    world w{4U << 20U, 1, short_lease};
+    tree_type tree = ok(tree_type::create(w.first.s, "t", cache_bytes));
+    mortal_fabric mortal{w.fabric};
+    victim_client victim = victim_client::join(mortal, short_lease);
+    tree_type victims_tree = ok(tree_type::open(victim.s, "t", cache_bytes));
+    prefix_index<tree_type> victims{victims_tree};
+    std::vector<block_hash> chain = chain_of(1, length);
+    std::vector<location> where = places(1, length);
+
+    [[nodiscard]] result<void> publish() {
+        auto const r = sync_wait(victim.s, victims.publish(victim.s, chain, where));
+        return r ? result<void>{} : r.error();
+    }
+    [[nodiscard]] result<void> forget() {
+        auto const r = sync_wait(victim.s, victims.forget(victim.s, chain, 0, {}));
+        return r ? result<void>{} : r.error();
+    }
+};
+
+/// windows: those of a publish begin at the root, those of a forget end at the leaf.
+void require_prefix(scene& t, std::size_t first_window_end) {
+    calls<tree_type, local_session> survivor(t.tree, t.w.first.s);
+    auto const found = survivor.find_many(t.chain);
+    auto const window_of = [&](std::size_t i) {
+        return i < first_window_end ? 0 : 1 + (i - first_window_end) / window;
+    };
+    std::size_t first_gap = length; // in a window after that of the first gap nothing is listed
+    for (std::size_t i = 0; i < length; ++i) {
+        if (!found[i]) first_gap = std::min(first_gap, i);
+        if (found[i] && first_gap < i) {
+            CAPTURE(i, first_gap);
+            REQUIRE(window_of(i) == window_of(first_gap));
+        }
+    }
+}
+
+template <typename Deed>
+void die_at_every_operation(bool published_before, std::size_t first_window_end, Deed act) {
+    std::uint64_t operations = 1;
+    for (std::uint64_t last = 0; last <= operations; ++last) { // the first time it lives, to count
+        CAPTURE(last, operations);
+        scene t;
+        if (published_before) ok(t.publish());
+        auto const before = t.mortal.life().operations;
+        t.mortal.life().tear = last;
+        if (last > 0) t.mortal.life().operations_left = last;
+        auto const done = act(t);
+        if (last == 0) {
+            ok(done);
+            operations = t.mortal.life().operations - before;
+        }
+        require_prefix(t, first_window_end);
+    }
+    REQUIRE(operations > length);
+}
+
+} // namespace
+
+TEST_CASE("a publisher that dies leaves a prefix, to the window") {
+    die_at_every_operation(false, window, [](scene& t) { return t.publish(); });
+}
+
+TEST_CASE("one who dies in a forget leaves a prefix, to the window") {
+    die_at_every_operation(true, length % window, [](scene& t) { return t.forget(); });
+}

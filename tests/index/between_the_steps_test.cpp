@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <pool/clock_fabric.hpp>
@@ -75,7 +76,15 @@ struct scene {
     }
     /// Before every batch of anybody.
     void watch(std::function<void(batch)> look) { fabric.clock.on_submit = std::move(look); }
-    void watch_no_more() { fabric.clock.on_submit = nullptr; }
+    void watch_no_more() {
+        fabric.clock.on_submit = nullptr;
+        for (auto const& c : complaints) FAIL_CHECK(c);
+    }
+    /// For the watchers: an assertion would end the coroutine that they watch.
+    void check(bool holds, std::string const& otherwise) {
+        if (!holds) complaints.push_back(otherwise);
+    }
+    std::vector<std::string> complaints;
 };
 
 [[nodiscard]] std::size_t count(batch ops, op_kind kind) {
@@ -102,8 +111,9 @@ void grow(scene& t, std::size_t leaves, std::vector<std::uint64_t>& keys) {
 /// The occupancy that a wrote last to `n` is under way when b takes the lock there (the first batch for which `locks` says
 /// so): b read it in time, the memory node has it only a while later.
 struct straggler {
-    straggler(scene& t, node_ref n, std::function<bool(batch)> locks)
-        : t_(&t), node_(n), final_(t.at(n, 1)), locks_(std::move(locks)) {
+    /// It lands before the batch `lands`, counted from the one that takes the lock.
+    straggler(scene& t, node_ref n, unsigned lands, std::function<bool(batch)> locks)
+        : t_(&t), node_(n), final_(t.at(n, 1)), lands_(lands), locks_(std::move(locks)) {
         t.watch([this](batch ops) { before(ops); });
     }
     ~straggler() { t_->watch_no_more(); }
@@ -111,19 +121,20 @@ struct straggler {
         if (since_ == 0 && !locks_(ops)) return;
         ++since_;
         if (since_ == 1) t_->put(node_, 1, final_ & (final_ - 1)); // one entry fewer
-        if (since_ == 3) land();
+        if (since_ == lands_) land();
     }
     void land() {
         locked_while_under_way = t_->lock(node_).locked();
         t_->put(node_, 1, final_);
     }
     bool locked_while_under_way = false;
-    [[nodiscard]] bool landed() const noexcept { return since_ >= 3; }
+    [[nodiscard]] bool landed() const noexcept { return since_ >= lands_; }
 
 private:
     scene* t_;
     node_ref node_;
     word final_;
+    unsigned lands_;
     std::function<bool(batch)> locks_;
     unsigned since_ = 0; ///< batches
 };
@@ -134,7 +145,8 @@ void watch_occupancies(scene& t, node_ref n, std::size_t& seen) {
         auto const* const o = publication_of(ops, n);
         if (o == nullptr) return;
         ++seen;
-        if (o->length > word_bytes) REQUIRE(static_cast<word const*>(o->local)[1] != t.at(n, 1));
+        if (o->length > word_bytes)
+            t.check(static_cast<word const*>(o->local)[1] != t.at(n, 1), "the same occupancy goes with the lock word");
     });
 }
 
@@ -167,7 +179,7 @@ TEST_CASE("W2: a writer does not go on while an occupancy of the last writer is 
     while (keys.size() < 3) t.as.insert(keys.emplace_back(10 * (keys.size() + 1)), 1);
     auto const node = t.root();
     {
-        straggler late(t, node, [&](batch ops) { return takes(ops, node); });
+        straggler late(t, node, 3, [&](batch ops) { return takes(ops, node); });
         t.bs.insert(5, 5);
         REQUIRE(late.landed());
         REQUIRE_FALSE(late.locked_while_under_way); // others need not wait for what b cannot use
@@ -185,7 +197,7 @@ TEST_CASE("M3: a merger does not go on while an occupancy of the last writer is 
     auto const left = leaves[2], right = leaves[3];
     auto const lowest = t.copy<leaf>(right).view().low();
     // b empties the last leaf, whose left neighbour a wrote last.
-    straggler late(t, left, [](batch ops) { return count(ops, op_kind::cas) == 3; });
+    straggler late(t, left, 4, [](batch ops) { return count(ops, op_kind::cas) == 3; });
     while (keys.back() >= lowest) {
         t.bs.erase(keys.back());
         keys.pop_back();
@@ -217,9 +229,9 @@ TEST_CASE("M3: a merger that does not get all three locks gives back those it go
                 before = t.at(nodes[refused], 0);
                 t.put(nodes[refused], 0, a_has_it.bits());
             } else if (since == 3) {
-                REQUIRE(t.at(nodes[refused], 0) == a_has_it.bits());
+                t.check(t.at(nodes[refused], 0) == a_has_it.bits(), "a lost its lock");
                 for (auto const n : nodes)
-                    if (n != nodes[refused]) REQUIRE_FALSE(t.lock(n).locked());
+                    if (n != nodes[refused]) t.check(!t.lock(n).locked(), "a lock was kept");
                 t.put(nodes[refused], 0, before);
             }
         });
@@ -244,7 +256,7 @@ TEST_CASE("M4 before M5: right is dead before anything of left is published", "[
     t.watch([&](batch ops) {
         if (t.lock(left).locked() && t.lock(right).locked() && publication_of(ops, left) != nullptr) {
             ++seen;
-            REQUIRE(t.meta(right).dead);
+            t.check(t.meta(right).dead, "left is published, right lives");
         }
     });
     auto const lowest = t.copy<leaf>(right).view().low();
@@ -302,6 +314,7 @@ TEST_CASE("T3: what the owner wrote until it was shut out is read again after it
     REQUIRE(t.bs.find(in_right) == in_right);
     t.watch_no_more();
     REQUIRE(landed);
+    REQUIRE(t.copy<leaf>(h.left).view().sealed());
     REQUIRE(t.bs.find(key) == 4711);
     for (auto const k : h.keys)
         if (k != key) REQUIRE(t.as.find(k) == k);
@@ -315,6 +328,7 @@ TEST_CASE("T1, T2: right was killed by one who lives: it stays dead, and left is
     auto const left_lock = t.at(h.left, 0), right_lock = t.at(h.right, 0);
     auto const key = t.copy<leaf>(h.left).view().low();
     auto const r = sync_wait(t.b.s, t.bs_tree.upsert(t.b.s, key, 1));
+    REQUIRE_FALSE(r);
     REQUIRE(r.error().code == errc::contended); // a does not end what it began
     REQUIRE(t.at(h.left, 0) == left_lock);
     REQUIRE(t.at(h.right, 0) == right_lock);
@@ -335,13 +349,13 @@ TEST_CASE("a bulk load does not replace a leaf that was the root when it looked"
             t.as.insert(1000, 1);
             t.as.erase(1000);
         }
-        REQUIRE(t.leaves().front() == node);
-        REQUIRE(t.copy<leaf>(node).view().count() == 0);
+        t.check(t.leaves().front() == node && t.copy<leaf>(node).view().count() == 0, "the leaf is not as it was");
     });
     std::vector<entry<std::uint64_t, std::uint64_t>> const sorted{{.key = 1, .value = 1}, {.key = 2, .value = 2}};
     auto const loaded = sync_wait(t.b.s, t.bs_tree.bulk_load(t.b.s, sorted));
     t.watch_no_more();
     REQUIRE(batches > 0);
+    REQUIRE_FALSE(loaded);
     REQUIRE(loaded.error().code == errc::invalid_argument);
     REQUIRE_FALSE(t.lock(node).locked());
     t.as.insert(1, 1);
@@ -392,8 +406,12 @@ TEST_CASE("a dead node that nobody holds is free: nobody takes its lock", "[inde
     t.write(node, c);
     bool taken = false;
     t.watch([&](batch ops) { taken |= takes(ops, node); });
-    REQUIRE(sync_wait(t.b.s, t.bs_tree.find(t.b.s, 1)).error().code == errc::contended);
-    REQUIRE(sync_wait(t.b.s, t.bs_tree.insert(t.b.s, 1, 1)).error().code == errc::contended);
+    auto const found = sync_wait(t.b.s, t.bs_tree.find(t.b.s, 1));
+    REQUIRE_FALSE(found);
+    REQUIRE(found.error().code == errc::contended);
+    auto const inserted = sync_wait(t.b.s, t.bs_tree.insert(t.b.s, 1, 1));
+    REQUIRE_FALSE(inserted);
+    REQUIRE(inserted.error().code == errc::contended);
     t.watch_no_more();
     REQUIRE_FALSE(taken);
 }
@@ -433,27 +451,22 @@ TEST_CASE("a root of another index, which took the entry while it was read, is n
     auto const other = ok(tree_type::create(t.a.s, "other", cache_bytes));
     auto const others_root = raw_read(t.fabric.memory(), other.handle().root());
     auto const entry = t.as_tree.handle().entry();
-    word own = 0;
-    bool refused = false;
-    std::uint64_t key = 0;
+    auto const root_word = t.as_tree.handle().root();
+    auto const own = raw_read(t.fabric.memory(), root_word);
+    t.bs.insert(1, 1);
+    // b asks for the root: the words that it gets are of different moments, twice. Then it looks for the level above the
+    // leaves and, since there is none, makes it. The third time it knows better.
+    unsigned asked = 0;
     t.watch([&](batch ops) {
-        // b asks for the root: the words of the catalog entry are of different moments. It knows better with the next READ.
-        if (ops[0].kind == op_kind::read && ops[0].target == entry && key > 0 && own == 0) {
-            own = raw_read(t.fabric.memory(), t.as_tree.handle().root());
-            raw_write(t.fabric.memory(), t.as_tree.handle().root(), others_root);
-        } else if (ops[0].kind == op_kind::read && ops[0].target == entry && own > 1) {
-            REQUIRE(raw_read(t.fabric.memory(), t.as_tree.handle().root()) == others_root);
-            raw_write(t.fabric.memory(), t.as_tree.handle().root(), own);
-            own = 1;
-            refused = true;
-        }
+        if (ops[0].kind != op_kind::read || ops[0].target != entry || ++asked > 3) return;
+        if (asked == 3)
+            t.check(raw_read(t.fabric.memory(), root_word) == others_root, "the other index has a new root");
+        raw_write(t.fabric.memory(), root_word, asked < 3 ? others_root : own);
     });
-    while (!refused && key < 100) {
-        ++key;
-        t.bs.insert(key, key);
-    }
+    std::uint64_t key = 1;
+    while (t.root().level() == 0 && ++key < 100) t.bs.insert(key, key);
     t.watch_no_more();
-    REQUIRE(refused);
+    REQUIRE(asked >= 3);
     for (std::uint64_t k = 1; k <= key; ++k) REQUIRE(t.bs.find(k) == k);
     t.bs.sound();
 }
@@ -464,6 +477,10 @@ TEST_CASE("a catalog entry whose state is older than its root, which is gone, sa
     t.as.insert(1, 1);
     raw_write(t.fabric.memory(), t.as_tree.handle().root(), 0);
     auto tree = ok(tree_type::open(t.b.s, "t", cache_bytes));
-    REQUIRE(sync_wait(t.b.s, tree.find(t.b.s, 1)).error().code == errc::dropped);
-    REQUIRE(sync_wait(t.b.s, tree.insert(t.b.s, 2, 2)).error().code == errc::dropped);
+    auto const found = sync_wait(t.b.s, tree.find(t.b.s, 1));
+    REQUIRE_FALSE(found);
+    REQUIRE(found.error().code == errc::dropped);
+    auto const inserted = sync_wait(t.b.s, tree.insert(t.b.s, 2, 2));
+    REQUIRE_FALSE(inserted);
+    REQUIRE(inserted.error().code == errc::dropped);
 }

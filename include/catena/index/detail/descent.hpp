@@ -92,6 +92,7 @@ void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t
             p.at = r.node;
             break;
         case route::to::child:
+            if (r.node.level() >= p.at.level() || !r.node) return; // damage: let the node itself say so
             p.parent = p.at;
             p.at = r.node;
             break;
@@ -168,10 +169,12 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
                 ++s.stats().retries;
                 continue;
             }
-            advanced = true;
             if (i == 0 || waiting[i - 1]->parent != from) tree.cache.put(from, node);
+            auto const child = child_for(node, p.key);
+            if (!child || child.level() >= from.level()) continue; // damage: tried again for as long as patience lasts
+            advanced = true;
             p.parent = from;
-            p.at = child_for(node, p.key);
+            p.at = child;
         }
         // Sideways counts against the patience, too: between a merge's two writes (or after its merger died there) left
         // and right send a probe to each other.

@@ -31,8 +31,9 @@ using inner = detail::tree_state<std::uint64_t, small_nodes>::inner;
 using session_type = clock_client::session_type;
 constexpr std::size_t cache_bytes = 1U << 16U;
 constexpr pool_options options{.lease = 1h, .patience = 100ms};
-/// Of a member that never was.
+/// Of members that never were.
 constexpr std::uint32_t nobody = member_id{.slot = 7, .incarnation = 5}.tag();
+constexpr std::uint32_t nobody_else = member_id{.slot = 8, .incarnation = 5}.tag();
 
 template <typename Layout>
 struct node_copy {
@@ -199,7 +200,7 @@ TEST_CASE("M3: a merger does not go on while an occupancy of the last writer is 
     // b empties the last leaf, whose left neighbour a wrote last.
     straggler late(t, left, 4, [](batch ops) { return count(ops, op_kind::cas) == 3; });
     while (keys.back() >= lowest) {
-        t.bs.erase(keys.back());
+        REQUIRE(t.bs.erase(keys.back())); // also what moved
         keys.pop_back();
     }
     REQUIRE(late.landed());
@@ -301,11 +302,11 @@ TEST_CASE("T3: what the owner wrote until it was shut out is read again after it
     auto const key = c.view().low();
     auto const slot = c.view().find(key);
     REQUIRE(slot != leaf::slots);
-    t.put(h.left, 0, t.lock(h.left).held_by(nobody + 1).bits()); // another one than right's: it is asked for later
+    t.put(h.left, 0, t.lock(h.left).held_by(nobody_else).bits()); // not right's: asked for later
     bool landed = false;
     std::size_t asked = 0;
     t.watch([&](batch ops) {
-        if (ops[0].kind != op_kind::read || ops[0].target != member_at(member_name::of_tag(nobody + 1).slot)) return;
+        if (ops[0].kind != op_kind::read || ops[0].target != member_at(member_name::of_tag(nobody_else).slot)) return;
         if (asked++ > 0) return;
         t.put(h.left, leaf::payload_at(slot), 4711);
         landed = true;

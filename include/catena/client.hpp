@@ -3,6 +3,7 @@
 //
 // Thread safety: every member may be called from any number of threads at once. Calls block the calling thread (for a
 // few microseconds on RDMA); up to client_options::max_sessions calls run in parallel, further ones wait for a session.
+// A thread of the client's own renews its lease four times a lease, so an idle engine is not taken for dead.
 // Compiled (link catena::client): no templates, no fabric headers in your build.
 #pragma once
 

@@ -45,8 +45,8 @@ template <typename Index, typename Fabric>
     if (auto const released = sync_wait(*session, release_all(*session)); index && !released)
         return setup_error(released.error());
     if (!index) return index.error();
-    return implementation_ptr(
-        std::make_unique<bound_client<Fabric, Index>>(std::move(fabric), std::move(owned), std::move(*index), options));
+    return implementation_ptr(std::make_unique<bound_client<Fabric, Index>>(
+        std::move(fabric), std::move(owned), std::move(*session), std::move(*index), options));
 }
 
 template <typename Index>

@@ -13,6 +13,7 @@
 #include <catena/pool/memory_pool.hpp>
 #include <catena/prefix/prefix_index.hpp>
 
+#include "client/lease_keeper.hpp"
 #include "client/session_slots.hpp"
 
 namespace catena {
@@ -43,9 +44,12 @@ class bound_client final : public client::implementation {
 public:
     using pool_type = memory_pool<Fabric>;
 
-    bound_client(std::unique_ptr<Fabric> fabric, std::unique_ptr<pool_type> pool, Index index, client_options options)
+    /// for_lease: a session that nobody else uses.
+    bound_client(std::unique_ptr<Fabric> fabric, std::unique_ptr<pool_type> pool,
+                 typename pool_type::session_type for_lease, Index index, client_options options)
         : fabric_(std::move(fabric)), pool_(std::move(pool)), index_(std::move(index)), options_(std::move(options)),
-          prefixes_(index_), sessions_(*pool_, options_.max_sessions, options_.patience) {}
+          prefixes_(index_), sessions_(*pool_, options_.max_sessions, options_.patience),
+          lease_keeper_(std::move(for_lease)) {}
 
     ~bound_client() override {
         // What fails here is lost memory of the pool at worst, and nobody is left to tell.
@@ -143,6 +147,7 @@ private:
     client_options options_;
     prefix_index<Index> prefixes_;
     session_slots<pool_type> sessions_;
+    lease_keeper<typename pool_type::session_type> lease_keeper_;
 };
 
 } // namespace catena

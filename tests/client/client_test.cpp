@@ -2,9 +2,11 @@
 // The front door: what open refuses and how it says so, what the calls answer, how they behave under threads and when
 // memory runs out.
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -18,6 +20,8 @@
 
 #include <catena/client.hpp>
 #include <catena/core/hash.hpp>
+#include <catena/fabric/shm_fabric.hpp>
+#include <catena/pool/memory_pool.hpp>
 
 using namespace catena;
 using namespace catena::test;
@@ -283,5 +287,28 @@ TEST_CASE("opening and closing again and again uses up nothing", "[client][shm]"
         auto const now = c.report().pool_bytes_taken;
         if (i == 5) taken = now;
         if (i > 5) REQUIRE(now == taken);
+    }
+}
+
+TEST_CASE("a client that does nothing renews its lease", "[client][shm]") {
+    auto const name = shm_name("idle");
+    auto const idle = ok(client::open("shm:" + name + "?size=16MiB&lease=100"));
+    auto fabric = ok(shm_fabric::open(name, {}));
+    auto pool = ok(memory_pool<shm_fabric>::open(fabric));
+    auto session = ok(pool.open_session());
+    std::vector<member_record> members(member_slots);
+    auto const beats = [&] { // of all members but this one
+        op read = op::read(member_at(0), members.data(), members.size() * sizeof(member_record));
+        ok(session.submit(read).await_resume());
+        word sum = 0;
+        for (std::uint32_t i = 0; i < member_slots; ++i)
+            if (members[i].joined() && i != pool.self().slot) sum += members[i].heartbeat;
+        return sum;
+    };
+    auto const before = beats();
+    auto const begin = std::chrono::steady_clock::now();
+    while (beats() < before + 3) {
+        expect(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60), "no renewal in a minute");
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
 }

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// A hopscotch leaf under every cut and every mix: words of a READ are of different moments, a writer dies between any two
+// words. What a reader concludes is right, what is mended is whole.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/random.hpp>
+
+#include <catena/core/hash.hpp>
+#include <catena/layout/hopscotch_edit.hpp>
+
+using namespace catena;
+using namespace catena::test;
+
+namespace {
+
+using layout = hopscotch_layout<std::uint64_t, std::uint64_t>;
+using view = hopscotch_view<layout>;
+using words = std::array<word, layout::words>;
+using model = std::map<std::uint64_t, std::uint64_t>;
+constexpr word identity = view::identity_of(7, 3);
+
+/// A leaf, everything that ever was in remote memory, word by word, and what was true meanwhile.
+struct leaf_world {
+    words image{};
+    std::vector<words> past;  ///< remote memory after each word that landed
+    std::vector<model> truth; ///< at that time; during a change: before it, and the key is in `open`
+    std::vector<std::set<std::uint64_t>> open;
+    model now;
+
+    leaf_world() {
+        leaf().format(7, 3, 0);
+        past.push_back(image);
+        truth.push_back(now);
+        open.emplace_back();
+    }
+    [[nodiscard]] view leaf() { return view(image.data(), identity); }
+
+    /// Lands the words of a step in an order of the seed's choice.
+    void land(word_range r, random_source& random, std::set<std::uint64_t> const& touched) {
+        std::vector<std::size_t> order;
+        for (std::size_t i = 0; i < r.count; ++i) order.push_back(r.first + i);
+        for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+        for (auto const at : order) {
+            auto memory = past.back();
+            memory[at] = image[at];
+            past.push_back(memory);
+            truth.push_back(now);
+            open.push_back(touched);
+        }
+    }
+    void settle() {
+        truth.back() = now;
+        open.back().clear();
+    }
+
+    /// False: no room.
+    bool insert(std::uint64_t key, std::uint64_t value, random_source& random) {
+        auto const home = layout::home_of(key);
+        auto const room = make_room(leaf(), home);
+        if (room.slot == layout::no_slot) return false;
+        auto const emit = [&](word_range r) { land(r, random, {key}); };
+        for (std::size_t i = 0; i < room.count; ++i) hopscotch_cross(leaf(), room.crossings[i], emit);
+        hopscotch_insert(leaf(), room.slot, key, value, emit);
+        now[key] = value;
+        settle();
+        return true;
+    }
+    void erase(std::uint64_t key, random_source& random) {
+        hopscotch_erase(leaf(), leaf().find(layout::home_of(key), key), [&](word_range r) { land(r, random, {key}); });
+        now.erase(key);
+        settle();
+    }
+    void replace(std::uint64_t key, std::uint64_t value, random_source& random) {
+        hopscotch_replace(leaf(), leaf().find(layout::home_of(key), key), value,
+                          [&](word_range r) { land(r, random, {key}); });
+        now[key] = value;
+        settle();
+    }
+    /// Something happens.
+    void act(random_source& random, std::uint64_t keys) {
+        auto const key = 1 + random.below(keys);
+        if (!now.contains(key))
+            (void)insert(key, random.next(), random);
+        else if (random.one_in(2))
+            erase(key, random);
+        else
+            replace(key, random.next(), random);
+    }
+    /// Keys do not fit for ever: this many fill the leaf.
+    std::size_t fill(random_source& random) {
+        while (insert(1 + random.next() / 2, 1, random)) {}
+        return now.size();
+    }
+    void forget_past() {
+        past.erase(past.begin(), past.end() - 1);
+        truth.erase(truth.begin(), truth.end() - 1);
+        open.erase(open.begin(), open.end() - 1);
+    }
+};
+
+[[nodiscard]] model contents(view const& leaf) {
+    model m;
+    for (std::size_t slot = 0; slot < layout::slots; ++slot)
+        if (leaf.occupied(slot)) {
+            auto const home = layout::home_of(leaf.key(slot)), q = slot / quad_word::slots;
+            REQUIRE((q == home || q == layout::next(home)));
+            REQUIRE(m.emplace(leaf.key(slot), leaf.payload(slot)).second); // H4
+        }
+    return m;
+}
+
+void require_whole(view const& leaf) {
+    for (std::size_t q = 0; q < layout::quads; ++q) {
+        CAPTURE(q);
+        REQUIRE(leaf.sealed(q, layout::fence_of(q)));
+        REQUIRE(leaf.quad(q).right_epoch() == leaf.quad(layout::next(q)).left_epoch());
+    }
+}
+
+} // namespace
+
+TEST_CASE("a leaf of 52 slots of two words has 1,024 bytes, a neighbourhood 152, in one range but for the last") {
+    static_assert(layout::bytes == 1024 && layout::slots == 52);
+    std::set<std::size_t> covered;
+    for (std::size_t home = 0; home < layout::quads; ++home) {
+        auto const ranges = layout::neighbourhood(home);
+        REQUIRE((ranges[0].count + ranges[1].count) * word_bytes == 152);
+        REQUIRE((ranges[1].count != 0) == (home + 1 == layout::quads));
+        std::set<std::size_t> here;
+        for (auto const& r : ranges)
+            for (std::size_t i = 0; i < r.count; ++i) REQUIRE(here.insert(r.first + i).second);
+        auto const needs = [&](std::size_t first, std::size_t n) {
+            for (std::size_t i = 0; i < n; ++i) REQUIRE(here.contains(first + i));
+        };
+        needs(layout::fence_at(layout::fence_of(home)), layout::key_words);
+        needs(layout::quad_at(home), layout::quad_words);
+        needs(layout::quad_at(layout::next(home)), layout::quad_words);
+        covered.insert(here.begin(), here.end());
+    }
+    REQUIRE(covered.size() == layout::words - layout::ring_at); // no word of the ring is without a use
+}
+
+TEST_CASE("leaves of other shapes: neighbourhoods have both quads and a fence") {
+    auto const check = []<typename L>(L) {
+        for (std::size_t home = 0; home < L::quads; ++home) {
+            std::set<std::size_t> here;
+            for (auto const& r : L::neighbourhood(home))
+                for (std::size_t i = 0; i < r.count; ++i) REQUIRE(here.insert(r.first + i).second);
+            REQUIRE(here.size() == L::pair_words);
+            REQUIRE(here.contains(L::fence_at(L::fence_of(home))));
+            REQUIRE(here.contains(L::quad_at(home)));
+            REQUIRE(here.contains(L::quad_at(L::next(home))));
+        }
+    };
+    struct wide {
+        std::uint64_t a, b;
+        auto operator<=>(wide const&) const = default;
+    };
+    check(hopscotch_layout<wide, std::uint64_t, 16>{});
+    check(hopscotch_layout<wide, std::array<std::uint64_t, 8>, 3>{});
+    check(hopscotch_layout<std::uint64_t, std::uint64_t, 4>{});
+}
+
+TEST_CASE(
+    "any bit that changes in an occupied slot, the fence or a control word breaks the seal, in a free slot none") {
+    random_source random(test_seed(1));
+    leaf_world w;
+    for (int i = 0; i < 30; ++i) w.insert(1 + random.next() / 2, random.next(), random);
+    w.leaf().set_fence(~std::uint64_t{0});
+    for (std::size_t q = 0; q < layout::quads; ++q) w.leaf().set_quad(q, w.leaf().quad(q).with_unbounded(false));
+    w.leaf().seal_all();
+    for (std::size_t home = 0; home < layout::quads; ++home) {
+        auto const copy = layout::fence_of(home);
+        auto const ranges = layout::neighbourhood(home);
+        for (auto const& r : ranges)
+            for (auto at = r.first; at < r.first + r.count; ++at)
+                for (unsigned bit = 0; bit < 64; bit += 3) {
+                    auto damaged = w.image;
+                    damaged[at] ^= word{1} << bit;
+                    view const leaf(damaged.data(), identity);
+                    bool in_free_slot = false;
+                    for (auto const q : {home, layout::next(home)})
+                        for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots; ++slot)
+                            in_free_slot |= at >= layout::slot_at(slot) &&
+                                            at < layout::slot_at(slot) + layout::entry_words &&
+                                            !w.leaf().occupied(slot);
+                    bool const whole = leaf.sealed(home, copy) && leaf.sealed(layout::next(home), copy);
+                    CAPTURE(home, at, bit);
+                    REQUIRE(whole == in_free_slot);
+                }
+    }
+    view const another_life(w.image.data(), view::identity_of(7, 4)),
+        another_index(w.image.data(), view::identity_of(8, 3));
+    REQUIRE_FALSE(another_life.sealed(0, 0));
+    REQUIRE_FALSE(another_index.sealed(0, 0));
+}
+
+TEST_CASE("a leaf takes keys until no order of moves makes room: 0.88 of its slots on average") {
+    random_source random(test_seed(2));
+    std::size_t sum = 0;
+    constexpr std::size_t leaves = 400;
+    for (std::size_t i = 0; i < leaves; ++i) {
+        leaf_world w;
+        sum += w.fill(random);
+        REQUIRE(contents(w.leaf()) == w.now);
+        require_whole(w.leaf());
+    }
+    auto const load = static_cast<double>(sum) / (leaves * layout::slots);
+    CAPTURE(load);
+    REQUIRE(load > 0.86);
+    REQUIRE(load < 0.90);
+}
+
+TEST_CASE("whatever moments the words of a READ are of, an absent key was absent, and a value was there") {
+    auto const seed = test_seed(3);
+    random_source random(seed);
+    std::size_t absent = 0, present = 0, torn = 0;
+    for (int round = 0; round < 60; ++round) {
+        leaf_world w;
+        constexpr std::uint64_t keys = 56; // more than fit: the leaf is nearly full, and keys cross all the time
+        for (int i = 0; i < 80; ++i) w.act(random, keys);
+        w.forget_past();
+        for (int i = 0; i < 12; ++i) w.act(random, keys);
+        for (int read = 0; read < 4000; ++read) {
+            // Each word from one of a few moments, so that mixes agree now and then.
+            auto const last = w.past.size() - 1;
+            std::array<std::size_t, 3> moments{random.below(last + 1), random.below(last + 1), random.below(last + 1)};
+            auto const key = 1 + random.below(keys);
+            auto const home = layout::home_of(key);
+            words seen{};
+            bool const by_quad = random.one_in(2); // quads that are whole by themselves, of different moments
+            std::array<std::size_t, 2> const of_quad{moments[random.below(3)], moments[random.below(3)]};
+            for (auto const& r : layout::neighbourhood(home))
+                for (auto at = r.first; at < r.first + r.count; ++at) {
+                    bool const in_home = at >= layout::quad_at(home) && at < layout::quad_at(home) + layout::quad_words;
+                    seen[at] = w.past[by_quad ? of_quad[in_home ? 0 : 1] : moments[random.below(3)]][at];
+                }
+            view const leaf(seen.data(), identity);
+            auto const state = leaf.inspect(home, key);
+            if (state == neighbourhood_state::torn) {
+                ++torn;
+                continue;
+            }
+            REQUIRE(state == neighbourhood_state::whole);
+            auto const slot = leaf.find(home, key);
+            auto const [from, to] = std::minmax_element(moments.begin(), moments.end());
+            bool possible = false; // at some moment between the first and the last
+            for (auto t = *from; t <= *to && !possible; ++t) {
+                auto const there = w.truth[t].find(key);
+                bool const is_there = there != w.truth[t].end();
+                if (slot == layout::no_slot)
+                    possible = !is_there;
+                else
+                    possible = is_there && there->second == leaf.payload(slot);
+                possible = possible || w.open[t].contains(key); // it is being changed: before or after
+            }
+            CAPTURE(seed, round, read, key, home, slot);
+            REQUIRE(possible);
+            ++(slot == layout::no_slot ? absent : present);
+        }
+    }
+    REQUIRE(absent > 1000);
+    REQUIRE(present > 10'000);
+    REQUIRE(torn > 10'000);
+}
+
+TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the one that was on its way") {
+    auto const seed = test_seed(4);
+    random_source random(seed);
+    std::size_t cuts = 0, mended = 0;
+    for (int round = 0; round < 40; ++round) {
+        leaf_world w;
+        constexpr std::uint64_t keys = 56;
+        for (int i = 0; i < 100; ++i) w.act(random, keys);
+        for (int i = 0; i < 40; ++i) {
+            w.forget_past();
+            auto const before = w.now;
+            w.act(random, keys);
+            for (std::size_t t = 0; t < w.past.size(); ++t) {
+                auto left_behind = w.past[t];
+                view const leaf(left_behind.data(), identity);
+                mended += hopscotch_mend(leaf) != 0;
+                ++cuts;
+                CAPTURE(seed, round, i, t);
+                require_whole(leaf);
+                auto found = contents(leaf);
+                for (auto const& [key, value] : before) {
+                    bool const changes = w.now.find(key) == w.now.end() || w.now.at(key) != value;
+                    if (!changes) REQUIRE(found.at(key) == value);
+                }
+                for (auto const& [key, value] : found) {
+                    bool const old = before.contains(key) && before.at(key) == value;
+                    bool const fresh = w.now.contains(key) && w.now.at(key) == value;
+                    REQUIRE((old || fresh));
+                }
+                REQUIRE(hopscotch_mend(leaf) == 0);
+            }
+        }
+    }
+    REQUIRE(cuts > 5000);
+    REQUIRE(mended > 1000);
+}

@@ -72,14 +72,18 @@ struct leaf_world {
         settle();
         return true;
     }
+    [[nodiscard]] std::size_t slot_of(std::uint64_t key) {
+        auto const slot = leaf().find(layout::home_of(key), key);
+        REQUIRE(slot < layout::slots);
+        return slot;
+    }
     void erase(std::uint64_t key, random_source& random) {
-        hopscotch_erase(leaf(), leaf().find(layout::home_of(key), key), [&](word_range r) { land(r, random, {key}); });
+        hopscotch_erase(leaf(), slot_of(key), [&](word_range r) { land(r, random, {key}); });
         now.erase(key);
         settle();
     }
     void replace(std::uint64_t key, std::uint64_t value, random_source& random) {
-        hopscotch_replace(leaf(), leaf().find(layout::home_of(key), key), value,
-                          [&](word_range r) { land(r, random, {key}); });
+        hopscotch_replace(leaf(), slot_of(key), value, [&](word_range r) { land(r, random, {key}); });
         now[key] = value;
         settle();
     }

@@ -269,6 +269,33 @@ TEST_CASE("M4 before M5: right is dead before anything of left is published", "[
     REQUIRE(seen > 0);
 }
 
+TEST_CASE("a split: right is in remote memory before left links to it", "[index][steps]") {
+    scene t; // left and right may lie on different memory nodes: one batch would have no order
+    std::vector<std::uint64_t> keys;
+    grow(t, 2, keys);
+    auto const left = t.leaves().front();
+    auto const link_word = left.at() + 3 * word_bytes;
+    auto const before = t.at(left, 3);
+    std::size_t seen = 0;
+    t.watch([&](batch ops) {
+        for (auto const& o : ops) {
+            if (o.kind != op_kind::write || o.target.offset() > link_word.offset() ||
+                o.target.offset() + o.length <= link_word.offset())
+                continue;
+            auto const link = static_cast<word const*>(o.local)[(link_word.offset() - o.target.offset()) / word_bytes];
+            if (link == before) continue;
+            ++seen;
+            auto const right = node_ref::from_word(link);
+            t.check(names(right, t.meta(right), t.as_tree.handle().tag()) && t.copy<leaf>(right).view().sealed(),
+                    "left links to what is not there yet");
+        }
+    });
+    for (std::uint64_t k = 1; seen == 0 && k < 10; ++k) t.bs.insert(k, k); // below the first key of a: they fill left
+    t.watch_no_more();
+    REQUIRE(seen == 1);
+    t.as.sound();
+}
+
 TEST_CASE("an occupancy that does not change is not written along with the lock word", "[index][steps]") {
     using change = mutation<std::uint64_t, std::uint64_t>;
     scene t;

@@ -58,6 +58,36 @@ TEST_CASE("an index of another type or layout is refused", "[index][open]") {
     REQUIRE_THAT(version.message, has_text("layout_version is 2, expected 1"));
 }
 
+TEST_CASE("an index is dropped by name, also one whose drop somebody else began", "[index][open]") {
+    world w;
+    auto& s = w.first.s;
+    auto const missing = sherman_8_8::drop(s, "t");
+    REQUIRE_FALSE(missing);
+    REQUIRE(missing.error().code == errc::not_found);
+    REQUIRE_THAT(missing.error().message, has_text("'t'"));
+    for (bool const begun : {false, true}) {
+        CAPTURE(begun);
+        auto tree = ok(sherman_8_8::create(s, "t", 0));
+        REQUIRE(ok(sync_wait(s, tree.insert(s, 1, 1))));
+        if (begun) {
+            word const dropping = catalog_entry::state_of(tree.handle().generation, index_phase::dropping);
+            op mark = op::write(tree.handle().entry(), &dropping, word_bytes);
+            ok(s.submit(mark).await_resume());
+            auto const closed = refusal<sherman_8_8>(s, "t");
+            REQUIRE(closed.code == errc::dropped);
+            REQUIRE_THAT(closed.message, has_text("'t' is being dropped"));
+        }
+        auto const other = sherman_8_8_small::drop(s, "t");
+        REQUIRE_FALSE(other);
+        REQUIRE(other.error().code == errc::bad_format);
+        ok(sherman_8_8::drop(s, "t"));
+        REQUIRE(refusal<sherman_8_8>(s, "t").code == errc::not_found);
+        auto const found = sync_wait(s, tree.find(s, 1));
+        REQUIRE_FALSE(found);
+        REQUIRE(found.error().code == errc::dropped);
+    }
+}
+
 TEST_CASE("names are unique, of 1 to 47 characters, and an index that is not there is not found", "[index][open]") {
     world w;
     auto const create = [&](std::string const& name) { return sherman_8_8::create(w.first.s, name, 0); };

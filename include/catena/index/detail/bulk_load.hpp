@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulk_load: builds a tree bottom up from sorted entries, level by level, many nodes a round trip.
 //
-// The empty root leaf is locked for the time it takes: writers wait, readers see an empty index, a drop waits. Then the leaf dies, so
-// that nobody takes an answer from it any more: who comes to it goes to the root and back, until the root word is changed
-// by CAS, which is the moment at which the load takes effect. A load that fails, or dies before that moment, leaves the
-// index as it was: whoever finds the leaf dead and its owner gone while the root word still names it revives it
+// The empty root leaf is locked for the time it takes: writers and a drop wait, readers see an empty index. Then the leaf
+// dies, so that nobody takes an answer from it any more: who comes to it goes to the root and back, until the root word is
+// changed by CAS, which is the moment at which the load takes effect. A load that fails, or dies before that moment, leaves
+// the index as it was: whoever finds the leaf dead and its owner gone while the root word still names it revives it
 // (recovery.hpp). The lease is renewed all along.
 // Thread safety: as the session.
 #pragma once

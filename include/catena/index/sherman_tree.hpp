@@ -218,8 +218,8 @@ public:
     }
 
     /// Fills an empty index with strictly ascending entries, leaves about nine tenths full. Errors: invalid_argument
-    /// (not ascending, or the index is not empty); the index is unchanged after any error. Others may use the index:
-    /// their writes wait until it is done.
+    /// (not ascending, or the index is not empty, or was once so full that its leaf split); the index is unchanged after
+    /// any error. Others may use the index: their writes wait until it is done.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(Session& s, std::span<entry<Key, Value> const> sorted) {
         return detail::bulk_load<leaf>(s, *state_, sorted);

@@ -29,11 +29,7 @@ namespace {
 using namespace catena::tools;
 
 constexpr std::string_view program = "catena-replay";
-
-template <typename... Arguments>
-void complain(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
-    fmt::print(stderr, "{}: {}\n", program, fmt::format(text, std::forward<Arguments>(arguments)...));
-}
+constexpr complainer complain{program};
 
 // --- the steps of a run, in order; each says what went wrong ---
 
@@ -125,24 +121,10 @@ bool report_findings(std::string_view what, std::vector<std::string> const& find
 }
 
 exit_code run(settings const& s) {
-    if (!is_place_for_file(s.json)) {
-        complain("--json {}: not a place for a file", s.json);
-        return exit_usage;
-    }
-    auto loaded = obtain({.file = s.trace,
-                          .limit = s.limit,
-                          .block_tokens = s.trace_block_tokens,
-                          .requests = s.requests,
-                          .seed = s.seed},
-                         program);
-    if (!loaded) return loaded.error();
-    auto const& requests = loaded->requests;
-    chain_shape const shape{.block_tokens = s.block_tokens.value_or(requests.block_tokens),
-                            .full_blocks_only = s.full_blocks_only};
-    if (auto const why = unfit(requests, shape)) {
-        complain("--block-tokens {}: {}", shape.block_tokens, *why);
-        return exit_usage;
-    }
+    auto const prepared = prepare(s, program);
+    if (!prepared) return prepared.error();
+    auto const& [loaded, shape] = *prepared;
+    auto const& requests = loaded.requests;
     chain_maker const chains(requests, shape);
     auto opened = open_pool(s, chains.unique_blocks(requests.requests));
     if (!opened) return opened.error();
@@ -175,7 +157,7 @@ exit_code run(settings const& s) {
     std::vector<std::string> const lost =
         s.verify ? find_lost_blocks(pool, requests, chains, done) : std::vector<std::string>{};
 
-    auto const report = make_report(s, *loaded, shape, pool, index, chains, std::move(done));
+    auto const report = make_report(s, loaded, shape, pool, index, chains, std::move(done));
     if (!print_result(program, s.json, to_table(report), to_json(report))) sound = false;
     // Others who write to the pool meanwhile can make a sound index look broken: only --verify rules them out.
     bool const unbroken =

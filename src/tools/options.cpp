@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/options.hpp"
 
-#include <limits>
-#include <vector>
+#include <cstdint>
 
 #include <CLI/CLI.hpp>
 #include <catena/client.hpp>
-#include <catena/version.hpp>
 #include <fmt/format.h>
 
+#include "tools/common_options.hpp"
 #include "tools/option_checks.hpp"
-#include "tools/synthetic_trace.hpp"
-#include "tools/units.hpp"
 
 namespace catena::tools {
 namespace {
@@ -54,47 +51,20 @@ missing, empty or unusable.
 } // namespace
 
 result<settings, exit_code> parse_arguments(int argc, char const* const* argv) {
-    constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
     constexpr std::uint64_t most_threads = 256;
-    constexpr std::uint64_t most_tokens = std::uint64_t{1} << 20U;
-    client_options const client_defaults;
-    synthetic_parameters const synthetic;
     auto const indexes = client::index_types();
-    std::vector<std::string_view> const strategies(match_strategy_names.begin(), match_strategy_names.end());
-
-    settings s;
-    s.pool = "local:?size=1GiB";
-    s.index = client_defaults.index;
-    s.requests = synthetic.requests;
-    s.seed = synthetic.seed;
-    std::string strategy(name(client_defaults.strategy));
-    std::string cache = exact_size(client_defaults.client_cache_bytes);
-    bool no_progress = false;
 
     CLI::App app(description, "catena-replay");
     app.footer(footer);
-    app.get_formatter()->column_width(32);
-    app.option_defaults()->group("Trace");
-    auto* const file = app.add_option("TRACE", s.trace, "JSON lines in the Mooncake format; none: generate a trace")
-                           ->option_text(" ")
-                           ->group("Trace");
-    app.add_option("--limit", s.limit, "Only the first N requests")->option_text("N")->check(at_least_one(any));
-    app.add_option(
-           "--block-tokens", s.block_tokens,
-           "Tokens of a cached block; cuts each block of the trace\ninto smaller chained ones (default: the trace's)")
-        ->option_text("B")
-        ->check(at_least_one(most_tokens));
-    app.add_flag("--full-blocks-only", s.full_blocks_only,
-                 "Leave out the partial last block of a prompt, as engines do");
-    app.add_option("--trace-block-tokens", s.trace_block_tokens,
-                   "Tokens of a block in the trace (default: deduced from it)")
-        ->option_text("T")
-        ->needs(file)
-        ->check(at_least_one(most_tokens));
+    settings s;
+    s.pool = "local:?size=1GiB";
+    s.index = client_options{}.index;
+    common_options common(app, s);
+    auto* const file = common.add_trace();
     app.add_option("--requests", s.requests, "Length of the generated trace")
         ->option_text(fmt::format("N [{}]", s.requests))
         ->excludes(file)
-        ->check(at_least_one(any));
+        ->check(at_least_one(any_number));
     app.add_option("--seed", s.seed, "Makes another generated trace")
         ->option_text(fmt::format("N [{}]", s.seed))
         ->excludes(file);
@@ -106,39 +76,15 @@ result<settings, exit_code> parse_arguments(int argc, char const* const* argv) {
     app.add_option("--index", s.index, joined(indexes))
         ->option_text(fmt::format("NAME [{}]", s.index))
         ->check(one_of(indexes, "index"));
-    app.add_option("--strategy", strategy, joined(strategies))
-        ->option_text(fmt::format("NAME [{}]", strategy))
-        ->check(one_of(strategies, "strategy"));
-    app.add_option("--client-cache", cache, "Bound of the cache of inner nodes")
-        ->option_text(fmt::format("SIZE [{}]", cache))
-        ->check(a_size());
+    common.add_lookup();
     app.add_option("--threads", s.threads, "Engines that work at the same time")
         ->option_text("N [1]")
         ->check(at_least_one(most_threads));
 
-    app.option_defaults()->group("Output");
-    app.add_option("--json", s.json,
-                   "Write the result as JSON too; - is standard output,\nthe table then goes to standard error")
-        ->option_text("FILE");
-    app.add_flag("--no-progress", no_progress, "No progress bar (there is one on a terminal only)");
+    common.add_output();
     app.add_flag("--verify", s.verify,
                  "Afterwards check the index and match every request again;\nneeds a pool that nobody else writes to");
-    app.set_help_flag("-h,--help", "This text")->group("Output");
-    app.set_version_flag("--version", fmt::format("catena-replay {}", version_string), "The version")->group("Output");
-
-    app.failure_message([](CLI::App const*, CLI::Error const& mistake) {
-        return fmt::format("catena-replay: {}\ncatena-replay --help says what is possible\n", mistake.what());
-    });
-
-    try {
-        app.parse(argc, argv);
-    } catch (CLI::ParseError const& stop) {
-        if (app.exit(stop) == 0) return exit_ok;
-        return exit_usage;
-    }
-    s.strategy = *match_strategy_from(strategy);
-    s.client_cache_bytes = *parse_size(cache);
-    s.progress = !no_progress;
+    if (auto const stop = common.parse(argc, argv)) return *stop;
     return s;
 }
 

@@ -3,34 +3,18 @@
 // Thread safety: none needed; call from one thread.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 
 #include <catena/core/result.hpp>
-#include <catena/prefix/strategy.hpp>
 
-#include "tools/exit_code.hpp"
+#include "tools/common_settings.hpp"
 
 namespace catena::tools {
 
-struct settings {
-    std::string trace; ///< empty: generate one
-    std::optional<std::uint64_t> limit;
-    std::optional<std::uint32_t> block_tokens; ///< nothing: as the trace has them
-    std::optional<std::uint32_t> trace_block_tokens;
-    bool full_blocks_only = false;
-    std::uint64_t requests = 0; ///< of a generated trace
-    std::uint64_t seed = 0;
-
+struct settings : common_settings {
     std::string pool;
     std::string index;
-    match_strategy strategy = match_strategy::batched;
-    std::uint64_t client_cache_bytes = 0;
     unsigned threads = 1;
-
-    std::string json; ///< file, "-" for standard output, empty for none
-    bool progress = true;
     bool verify = false;
 };
 

@@ -27,11 +27,7 @@ namespace {
 using namespace catena::tools;
 
 constexpr std::string_view program = "catena-sim";
-
-template <typename... Arguments>
-void complain(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
-    fmt::print(stderr, "{}: {}\n", program, fmt::format(text, std::forward<Arguments>(arguments)...));
-}
+constexpr complainer complain{program};
 
 // Every client must have something to do. Says what to change if one would not.
 bool enough_requests(sim_settings const& s, std::uint64_t requests, std::uint64_t warm_up) {
@@ -61,24 +57,10 @@ bool sound(sim_setup const& setup, catena::setup_result<sim_result> const& done)
 }
 
 exit_code run(sim_settings const& s) {
-    if (!is_place_for_file(s.json)) {
-        complain("--json {}: not a place for a file", s.json);
-        return exit_usage;
-    }
-    auto const loaded = obtain({.file = s.trace,
-                                .limit = s.limit,
-                                .block_tokens = s.trace_block_tokens,
-                                .requests = s.requests,
-                                .seed = s.seed},
-                               program);
-    if (!loaded) return loaded.error();
-    auto const& requests = loaded->requests;
-    chain_shape const shape{.block_tokens = s.block_tokens.value_or(requests.block_tokens),
-                            .full_blocks_only = s.full_blocks_only};
-    if (auto const why = unfit(requests, shape)) {
-        complain("--block-tokens {}: {}", shape.block_tokens, *why);
-        return exit_usage;
-    }
+    auto const prepared = prepare(s, program);
+    if (!prepared) return prepared.error();
+    auto const& [loaded, shape] = *prepared;
+    auto const& requests = loaded.requests;
     chain_maker const chains(requests, shape);
     auto const all = requests.requests.size();
     sim_setup setup{.network = s.network,
@@ -90,7 +72,7 @@ exit_code run(sim_settings const& s) {
     if (!enough_requests(s, all, setup.warm_up)) return exit_usage;
     sim_description about{.trace = requests.name,
                           .trace_requests = all,
-                          .skipped_lines = loaded->skipped,
+                          .skipped_lines = loaded.skipped,
                           .block_tokens = shape.block_tokens,
                           .setup = setup,
                           .stopped = false};

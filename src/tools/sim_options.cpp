@@ -4,18 +4,17 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <limits>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
-#include <catena/client.hpp>
-#include <catena/version.hpp>
 #include <fmt/format.h>
 
+#include "tools/common_options.hpp"
 #include "tools/option_checks.hpp"
 #include "tools/sim_cluster.hpp"
-#include "tools/synthetic_trace.hpp"
-#include "tools/units.hpp"
 
 namespace catena::tools {
 namespace {
@@ -101,47 +100,23 @@ struct changes {
 } // namespace
 
 result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const* argv) {
-    constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
-    constexpr std::uint64_t most_tokens = std::uint64_t{1} << 20U;
     constexpr std::uint64_t most_in_flight = 64;
-    client_options const client_defaults;
-    synthetic_parameters const synthetic;
-    std::vector<std::string_view> const strategies(match_strategy_names.begin(), match_strategy_names.end());
     std::vector<std::string_view> nics;
     for (auto const& preset : presets) nics.push_back(preset.name);
 
+    CLI::App app(description, "catena-sim");
+    app.footer(footer);
     sim_settings s;
     s.clients = {1, 2, 4, 8, 16, 32, 64, 128, 256};
     s.nodes = {1, 4, 16};
-    s.seed = synthetic.seed;
     std::optional<std::uint64_t> requests;
-    std::string strategy(name(client_defaults.strategy));
-    std::string cache = exact_size(client_defaults.client_cache_bytes);
     std::string nic(presets.front().name);
     changes change;
-    bool no_progress = false;
-
-    CLI::App app(description, "catena-sim");
-    app.footer(footer);
-    app.get_formatter()->column_width(32);
-    app.option_defaults()->group("Trace");
-    auto* const file = app.add_option("TRACE", s.trace, "JSON lines in the Mooncake format; none: generate a trace")
-                           ->option_text(" ")
-                           ->group("Trace");
+    common_options common(app, s);
+    common.add_trace();
     app.add_option("--requests", requests, "Length of the generated trace;\nof a file: only the first N requests")
-        ->option_text(fmt::format("N [{} or all]", synthetic.requests))
-        ->check(at_least_one(any));
-    app.add_option("--limit", s.limit, "Only the first N requests")->option_text("N")->check(at_least_one(any));
-    app.add_option("--block-tokens", s.block_tokens, "Tokens of a cached block (default: the trace's)")
-        ->option_text("B")
-        ->check(at_least_one(most_tokens));
-    app.add_flag("--full-blocks-only", s.full_blocks_only,
-                 "Leave out the partial last block of a prompt, as engines do");
-    app.add_option("--trace-block-tokens", s.trace_block_tokens,
-                   "Tokens of a block in the trace (default: deduced from it)")
-        ->option_text("T")
-        ->needs(file)
-        ->check(at_least_one(most_tokens));
+        ->option_text(fmt::format("N [{} or all]", s.requests))
+        ->check(at_least_one(any_number));
     app.add_option("--seed", s.seed, "Makes another generated trace, and other identities of clients")
         ->option_text(fmt::format("N [{}]", s.seed));
 
@@ -160,15 +135,10 @@ result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const*
     app.add_option("--depth", s.depth, "Requests that a client has in flight")
         ->option_text("N [1]")
         ->check(at_least_one(most_in_flight));
-    app.add_option("--strategy", strategy, joined(strategies))
-        ->option_text(fmt::format("NAME [{}]", strategy))
-        ->check(one_of(strategies, "strategy"));
-    app.add_option("--client-cache", cache, "Bound of the cache of inner nodes of each client")
-        ->option_text(fmt::format("SIZE [{}]", cache))
-        ->check(a_size());
+    common.add_lookup();
     app.add_option("--warm-up", s.warm_up, "Requests served before the clock starts\n(default: half of the trace)")
         ->option_text("N")
-        ->check(whole_number(0, any));
+        ->check(whole_number(0, any_number));
 
     app.option_defaults()->group("Network");
     app.add_option("--nic", nic, joined(nics))->option_text(fmt::format("NAME [{}]", nic))->check(one_of(nics, "NIC"));
@@ -185,30 +155,15 @@ result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const*
         ->option_text("R")
         ->check(a_rate());
 
-    app.option_defaults()->group("Output");
-    app.add_option("--json", s.json,
-                   "Write the result as JSON too; - is standard output,\nthe table then goes to standard error")
-        ->option_text("FILE");
-    app.add_flag("--no-progress", no_progress, "No progress bar (there is one on a terminal only)");
-    app.set_help_flag("-h,--help", "This text")->group("Output");
-    app.set_version_flag("--version", fmt::format("catena-sim {}", version_string), "The version")->group("Output");
-
-    app.failure_message([](CLI::App const*, CLI::Error const& mistake) {
-        return fmt::format("catena-sim: {}\ncatena-sim --help says what is possible\n", mistake.what());
-    });
-
-    try {
-        app.parse(argc, argv);
-    } catch (CLI::ParseError const& stop) {
-        if (app.exit(stop) == 0) return exit_ok;
-        return exit_usage;
+    common.add_output();
+    if (auto const stop = common.parse(argc, argv)) return *stop;
+    if (requests) {
+        if (s.trace.empty())
+            s.requests = *requests;
+        else
+            s.limit = std::min(*requests, s.limit.value_or(any_number));
     }
-    s.requests = requests.value_or(synthetic.requests);
-    if (!s.trace.empty() && requests) s.limit = std::min(*requests, s.limit.value_or(any));
-    s.strategy = *match_strategy_from(strategy);
-    s.client_cache_bytes = *parse_size(cache);
     s.network = change.of(*std::find_if(presets.begin(), presets.end(), [&](auto const& p) { return p.name == nic; }));
-    s.progress = !no_progress;
     return s;
 }
 

@@ -5,37 +5,21 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include <catena/core/result.hpp>
 #include <catena/fabric/sim/parameters.hpp>
-#include <catena/prefix/strategy.hpp>
 
-#include "tools/exit_code.hpp"
+#include "tools/common_settings.hpp"
 
 namespace catena::tools {
 
-struct sim_settings {
-    std::string trace; ///< empty: generate one
-    std::optional<std::uint64_t> limit;
-    std::optional<std::uint32_t> block_tokens; ///< nothing: as the trace has them
-    std::optional<std::uint32_t> trace_block_tokens;
-    bool full_blocks_only = false;
-    std::uint64_t requests = 0; ///< of a generated trace
-    std::uint64_t seed = 0;
-
+struct sim_settings : common_settings {
     std::vector<unsigned> clients;
     std::vector<unsigned> nodes;
     unsigned depth = 1;
-    match_strategy strategy = match_strategy::batched;
-    std::uint64_t client_cache_bytes = 0;
     std::optional<std::uint64_t> warm_up; ///< requests; nothing: a share of the trace
-
-    sim_parameters network; ///< preset and what was changed of it
-
-    std::string json; ///< file, "-" for standard output, empty for none
-    bool progress = true;
+    sim_parameters network;               ///< preset and what was changed of it
 };
 
 /// The settings; or, when the program is to end here (help, version, a mistake), the exit code: all is said by then.

@@ -109,6 +109,15 @@ void grow(scene& t, std::size_t leaves, std::vector<std::uint64_t>& keys) {
     }
 }
 
+/// b erases what the last leaf has, until it merges into the one before it, and goes on.
+void empty_last_leaf(scene& t, std::vector<std::uint64_t>& keys) {
+    auto const lowest = t.copy<leaf>(t.leaves().back()).view().low();
+    while (keys.back() >= lowest) {
+        expect(t.bs.erase(keys.back()), "a key was lost"); // also what moved
+        keys.pop_back();
+    }
+}
+
 /// The occupancy that a wrote last to `n` is under way when b takes the lock there (the first batch for which `locks` says
 /// so): b read it in time, the memory node has it only a while later.
 struct straggler {
@@ -194,15 +203,9 @@ TEST_CASE("M3: a merger does not go on while an occupancy of the last writer is 
     scene t;
     std::vector<std::uint64_t> keys;
     grow(t, 4, keys);
-    auto const leaves = t.leaves();
-    auto const left = leaves[2], right = leaves[3];
-    auto const lowest = t.copy<leaf>(right).view().low();
-    // b empties the last leaf, whose left neighbour a wrote last.
+    auto const left = t.leaves()[2]; // a wrote it last
     straggler late(t, left, 4, [](batch ops) { return count(ops, op_kind::cas) == 3; });
-    while (keys.back() >= lowest) {
-        REQUIRE(t.bs.erase(keys.back())); // also what moved
-        keys.pop_back();
-    }
+    empty_last_leaf(t, keys);
     REQUIRE(late.landed());
     t.watch_no_more();
     for (auto const k : keys) REQUIRE(t.as.find(k) == k);
@@ -217,7 +220,6 @@ TEST_CASE("M3: a merger that does not get all three locks gives back those it go
         grow(t, 4, keys);
         auto const leaves = t.leaves();
         std::array const nodes{t.root(), leaves[2], leaves[3]};
-        auto const lowest = t.copy<leaf>(nodes[2]).view().low();
         // a is faster at one of the three, holds it for two batches of b (the one that takes, the one that gives back), and
         // gives it back itself.
         unsigned since = 0;
@@ -236,10 +238,7 @@ TEST_CASE("M3: a merger that does not get all three locks gives back those it go
                 t.put(nodes[refused], 0, before);
             }
         });
-        while (keys.back() >= lowest) {
-            t.bs.erase(keys.back());
-            keys.pop_back();
-        }
+        empty_last_leaf(t, keys);
         t.watch_no_more();
         REQUIRE(since >= 3);
         for (auto const n : t.leaves()) REQUIRE_FALSE(t.lock(n).locked());
@@ -260,11 +259,7 @@ TEST_CASE("M4 before M5: right is dead before anything of left is published", "[
             t.check(t.meta(right).dead, "left is published, right lives");
         }
     });
-    auto const lowest = t.copy<leaf>(right).view().low();
-    while (keys.back() >= lowest) {
-        t.bs.erase(keys.back());
-        keys.pop_back();
-    }
+    empty_last_leaf(t, keys);
     t.watch_no_more();
     REQUIRE(seen > 0);
 }

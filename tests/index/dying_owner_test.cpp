@@ -9,9 +9,8 @@
 #include <vector>
 
 #include <support/catch.hpp>
-#include <support/mortal_fabric.hpp>
+#include <support/mortal_scene.hpp>
 #include <support/random.hpp>
-#include <support/world.hpp>
 
 #include <catena/core/hash.hpp>
 #include <catena/index/sherman_tree.hpp>
@@ -25,28 +24,16 @@ struct small_nodes : tree_options {
     static constexpr std::size_t node_bytes = 256;
 };
 using tree_type = sherman_tree<std::uint64_t, std::uint64_t, small_nodes>;
-using victim_client = basic_client<mortal_fabric>;
 using change = mutation<std::uint64_t, std::uint64_t>;
 using history = std::vector<change>;
 using model = std::map<std::uint64_t, std::uint64_t>;
 constexpr std::size_t cache_bytes = 1U << 20U;
-constexpr pool_options short_lease{.lease = std::chrono::milliseconds(1)};
 
-/// A little tree, what is in it, and a client that is going to die.
-struct scene {
-    explicit scene(history const& before)
-        : tree(ok(tree_type::create(w.first.s, "t", cache_bytes))), survivor(tree, w.first.s), mortal(w.fabric),
-          victim(victim_client::join(mortal, short_lease)),
-          victims_tree(ok(tree_type::open(victim.s, "t", cache_bytes))) {
+/// A little tree and what is in it.
+struct scene : mortal_scene<tree_type> {
+    explicit scene(history const& before) {
         for (auto m : before) survivor.apply(std::span(&m, 1));
     }
-
-    world w{8U << 20U, 1, short_lease};
-    tree_type tree;
-    calls<tree_type, local_session> survivor;
-    mortal_fabric mortal;
-    victim_client victim;
-    tree_type victims_tree;
 };
 
 /// What the survivor did before (the shape of the tree depends on the order), and what the victim does.

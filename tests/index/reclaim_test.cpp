@@ -10,8 +10,7 @@
 #include <pool/clock_fabric.hpp>
 #include <support/accounting.hpp>
 #include <support/catch.hpp>
-#include <support/mortal_fabric.hpp>
-#include <support/world.hpp>
+#include <support/mortal_scene.hpp>
 
 #include <catena/core/hash.hpp>
 #include <catena/index/sherman_tree.hpp>
@@ -25,28 +24,14 @@ struct small_nodes : tree_options {
     static constexpr std::size_t node_bytes = 256;
 };
 using tree_type = sherman_tree<std::uint64_t, std::uint64_t, small_nodes>;
-using victim_client = basic_client<mortal_fabric>;
-using victim_session = victim_client::session_type;
+using victim_session = mortal_scene<tree_type>::victim_client::session_type;
 using entry_type = entry<std::uint64_t, std::uint64_t>;
 constexpr std::size_t cache_bytes = 1U << 20U;
 constexpr std::uint64_t chunk = 4096;
-constexpr pool_options short_lease{.lease = std::chrono::milliseconds(1), .chunk_bytes = chunk};
 
-/// A survivor with a tree, and a client that is going to die.
-struct scene {
-    explicit scene(std::uint64_t node_bytes = 1U << 20U)
-        : w(node_bytes, 1, short_lease), tree(ok(tree_type::create(w.first.s, "t", cache_bytes))),
-          survivor(tree, w.first.s), mortal(w.fabric), victim(victim_client::join(mortal, short_lease)),
-          victims_tree(ok(tree_type::open(victim.s, "t", cache_bytes))) {}
-
+struct scene : mortal_scene<tree_type> {
+    explicit scene(std::uint64_t node_bytes = 1U << 20U) : mortal_scene(node_bytes, chunk) {}
     [[nodiscard]] census count() { return take_census(w.fabric, w.first.pool.geometry()); }
-
-    world w;
-    tree_type tree;
-    calls<tree_type, local_session> survivor;
-    mortal_fabric mortal;
-    victim_client victim;
-    tree_type victims_tree;
 };
 
 using deed = std::function<result<void>(scene&)>;

@@ -2,7 +2,6 @@
 // A client dies at every single operation of a publish and of a forget: what is listed is closed under prefixes, but for
 // the one window that it was at.
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -10,8 +9,7 @@
 
 #include <support/catch.hpp>
 #include <support/chains.hpp>
-#include <support/mortal_fabric.hpp>
-#include <support/world.hpp>
+#include <support/mortal_scene.hpp>
 
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/prefix_index.hpp>
@@ -27,17 +25,9 @@ struct short_windows : tree_options {
     static constexpr std::size_t batch_nodes = window;
 };
 using tree_type = sherman_tree<block_hash, location, short_windows>;
-using victim_client = basic_client<mortal_fabric>;
-constexpr std::size_t cache_bytes = 1U << 20U;
 constexpr std::size_t length = 5 * window + 3;
-constexpr pool_options short_lease{.lease = std::chrono::milliseconds(1)};
 
-struct scene {
-    world w{4U << 20U, 1, short_lease};
-    tree_type tree = ok(tree_type::create(w.first.s, "t", cache_bytes));
-    mortal_fabric mortal{w.fabric};
-    victim_client victim = victim_client::join(mortal, short_lease);
-    tree_type victims_tree = ok(tree_type::open(victim.s, "t", cache_bytes));
+struct scene : mortal_scene<tree_type> {
     prefix_index<tree_type> victims{victims_tree};
     std::vector<block_hash> chain = chain_of(1, length);
     std::vector<location> where = places(1, length);
@@ -54,8 +44,7 @@ struct scene {
 
 /// windows: those of a publish begin at the root, those of a forget end at the leaf.
 void require_prefix(scene& t, std::size_t first_window_end) {
-    calls<tree_type, local_session> survivor(t.tree, t.w.first.s);
-    auto const found = survivor.find_many(t.chain);
+    auto const found = t.survivor.find_many(t.chain);
     auto const window_of = [&](std::size_t i) {
         return i < first_window_end ? 0 : 1 + (i - first_window_end) / window;
     };

@@ -101,8 +101,8 @@ public:
         return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
     }
 
-    /// Drops the index of that name, also one whose drop somebody else began and did not end. Errors (words): not_found,
-    /// bad_format (names the field that differs), dropped (by another client, just now).
+    /// Drops the index of that name, also one whose drop another client left. 1 round trip more than drop(s). Errors (words):
+    /// not_found, bad_format (names the field that differs), dropped (by another client, just now), those of drop(s).
     template <typename Session>
     [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
         auto const found = look_up(s, name);

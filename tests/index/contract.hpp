@@ -22,7 +22,7 @@
 #include <support/scale.hpp>
 #include <support/world.hpp>
 
-#include <catena/index/sherman_tree.hpp>
+#include <catena/index/index.hpp>
 
 namespace catena::test {
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
@@ -27,5 +28,30 @@ using sherman_byte = sherman_tree<std::uint64_t, blob<1>, nodes_of<512>>;
 using sherman_blocks = sherman_tree<block_hash, location>;
 using sherman_blocks_24 = sherman_tree<block_hash, blob<24>, nodes_of<512>>; // values are replaced out of place
 using sherman_wide = sherman_tree<wide_key, blob<64>, nodes_of<1024>>;
+
+/// Hotspot buffers that keep little, so that keys come and go.
+struct chime_test_options : chime_options {
+    static constexpr std::size_t hotspot_bytes = 16 * 1024;
+};
+template <std::size_t Quads, bool Replicated = true, bool Wraps = true>
+struct leaves_of : chime_test_options {
+    static constexpr hopscotch_shape shape{.quads = Quads, .replicated_fences = Replicated, .wraps = Wraps};
+};
+/// Everything off that can be.
+struct plain_chime : leaves_of<6, false, false> {
+    static constexpr bool neighbourhood_reads = false;
+    static constexpr bool speculative_reads = false;
+    static constexpr bool scan_by_range = false;
+    static constexpr std::size_t most_moves = 1;
+};
+
+using chime_8_8 = chime_tree<std::uint64_t, std::uint64_t, chime_test_options>;
+using chime_8_8_small = chime_tree<std::uint64_t, std::uint64_t, leaves_of<4>>;
+using chime_8_8_plain = chime_tree<std::uint64_t, std::uint64_t, plain_chime>;
+using chime_signed = chime_tree<std::int64_t, std::uint64_t, leaves_of<7>>;
+using chime_byte = chime_tree<std::uint64_t, blob<1>, leaves_of<6>>;
+using chime_blocks = chime_tree<block_hash, location, chime_test_options>;
+using chime_blocks_24 = chime_tree<block_hash, blob<24>, leaves_of<4>>; // a payload of several words has its redo words
+using chime_wide = chime_tree<wide_key, blob<64>, leaves_of<4>>;
 
 } // namespace catena::test

@@ -14,6 +14,7 @@
 
 #include <catena/core/hash.hpp>
 #include <catena/layout/hopscotch_edit.hpp>
+#include <catena/layout/hopscotch_mend.hpp>
 
 using namespace catena;
 using namespace catena::test;
@@ -24,7 +25,6 @@ using layout = hopscotch_layout<std::uint64_t, std::uint64_t>;
 using view = hopscotch_view<layout>;
 using words = std::array<word, layout::words>;
 using model = std::map<std::uint64_t, std::uint64_t>;
-constexpr word identity = view::identity_of(7, 3);
 
 /// A leaf, everything that ever was in remote memory, word by word, and what was true meanwhile.
 struct leaf_world {
@@ -35,12 +35,13 @@ struct leaf_world {
     model now;
 
     leaf_world() {
-        leaf().format(7, 3, 0);
+        leaf().format(0, 7, 3);
+        leaf().seal(1, false);
         past.push_back(image);
         truth.push_back(now);
         open.emplace_back();
     }
-    [[nodiscard]] view leaf() { return view(image.data(), identity); }
+    [[nodiscard]] view leaf() { return view(image.data()); }
 
     /// Lands the words of a step in an order of the seed's choice.
     void land(word_range r, random_source& random, std::set<std::uint64_t> const& touched) {
@@ -62,12 +63,9 @@ struct leaf_world {
 
     /// False: no room.
     bool insert(std::uint64_t key, std::uint64_t value, random_source& random) {
-        auto const home = layout::home_of(key);
-        auto const room = make_room(leaf(), home);
+        auto const room = make_room(leaf(), layout::home_of(key), layout::quads);
         if (room.slot == layout::no_slot) return false;
-        auto const emit = [&](word_range r) { land(r, random, {key}); };
-        for (std::size_t i = 0; i < room.count; ++i) hopscotch_cross(leaf(), room.crossings[i], emit);
-        hopscotch_insert(leaf(), room.slot, key, value, emit);
+        hopscotch_insert(leaf(), room, key, value, [&](word_range r) { land(r, random, {key}); });
         now[key] = value;
         settle();
         return true;
@@ -126,12 +124,19 @@ void require_whole(view const& leaf) {
         REQUIRE(leaf.sealed(q, layout::fence_of(q)));
         REQUIRE(leaf.quad(q).right_epoch() == leaf.quad(layout::next(q)).left_epoch());
     }
+    REQUIRE(leaf.sealed());
+}
+
+/// Mends an image as recovery does. high: what the leaf that `link` names says.
+void mend(view const& leaf, std::optional<std::uint64_t> high = {}) {
+    hopscotch_mend(leaf, high);
+    leaf.seal(2, false);
 }
 
 } // namespace
 
-TEST_CASE("a leaf of 52 slots of two words has 1,024 bytes, a neighbourhood 152, in one range but for the last") {
-    static_assert(layout::bytes == 1024 && layout::slots == 52);
+TEST_CASE("a leaf of 48 slots of two words has 960 bytes, a neighbourhood 152, in one range but for the last") {
+    static_assert(layout::bytes == 960 && layout::slots == 48);
     std::set<std::size_t> covered;
     for (std::size_t home = 0; home < layout::quads; ++home) {
         auto const ranges = layout::neighbourhood(home);
@@ -148,16 +153,16 @@ TEST_CASE("a leaf of 52 slots of two words has 1,024 bytes, a neighbourhood 152,
         needs(layout::quad_at(layout::next(home)), layout::quad_words);
         covered.insert(here.begin(), here.end());
     }
-    REQUIRE(covered.size() == layout::words - layout::ring_at); // no word of the ring is without a use
+    REQUIRE(covered.size() == layout::ring().count); // no word of the ring is without a use
 }
 
 TEST_CASE("leaves of other shapes: neighbourhoods have both quads and a fence") {
     auto const check = []<typename L>(L) {
-        for (std::size_t home = 0; home < L::quads; ++home) {
+        for (std::size_t home = 0; home < L::homes; ++home) {
             std::set<std::size_t> here;
             for (auto const& r : L::neighbourhood(home))
                 for (std::size_t i = 0; i < r.count; ++i) REQUIRE(here.insert(r.first + i).second);
-            REQUIRE(here.size() == L::pair_words);
+            REQUIRE(here.size() == L::key_words + 2 * L::quad_words);
             REQUIRE(here.contains(L::fence_at(L::fence_of(home))));
             REQUIRE(here.contains(L::quad_at(home)));
             REQUIRE(here.contains(L::quad_at(L::next(home))));
@@ -167,9 +172,14 @@ TEST_CASE("leaves of other shapes: neighbourhoods have both quads and a fence") 
         std::uint64_t a, b;
         auto operator<=>(wide const&) const = default;
     };
-    check(hopscotch_layout<wide, std::uint64_t, 16>{});
-    check(hopscotch_layout<wide, std::array<std::uint64_t, 8>, 3>{});
-    check(hopscotch_layout<std::uint64_t, std::uint64_t, 4>{});
+    constexpr auto shape = [](std::size_t quads, bool replicated, bool wraps) {
+        return hopscotch_shape{.quads = quads, .replicated_fences = replicated, .wraps = wraps};
+    };
+    check(hopscotch_layout<wide, std::uint64_t, shape(16, true, true)>{});
+    check(hopscotch_layout<wide, std::array<std::uint64_t, 8>, shape(3, true, true)>{});
+    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(4, true, false)>{});
+    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(13, false, true)>{});
+    check(hopscotch_layout<wide, std::uint64_t, shape(6, false, false)>{});
 }
 
 TEST_CASE(
@@ -177,9 +187,11 @@ TEST_CASE(
     random_source random(test_seed(1));
     leaf_world w;
     for (int i = 0; i < 30; ++i) w.insert(1 + random.next() / 2, random.next(), random);
-    w.leaf().set_fence(~std::uint64_t{0});
-    for (std::size_t q = 0; q < layout::quads; ++q) w.leaf().set_quad(q, w.leaf().quad(q).with_unbounded(false));
-    w.leaf().seal_all();
+    w.leaf().set_high(~std::uint64_t{0});
+    auto meta = w.leaf().meta();
+    meta.unbounded = false;
+    w.leaf().set_meta(meta);
+    w.leaf().seal(1, false);
     for (std::size_t home = 0; home < layout::quads; ++home) {
         auto const copy = layout::fence_of(home);
         auto const ranges = layout::neighbourhood(home);
@@ -188,7 +200,7 @@ TEST_CASE(
                 for (unsigned bit = 0; bit < 64; bit += 3) {
                     auto damaged = w.image;
                     damaged[at] ^= word{1} << bit;
-                    view const leaf(damaged.data(), identity);
+                    view const leaf(damaged.data());
                     bool in_free_slot = false;
                     for (auto const q : {home, layout::next(home)})
                         for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots; ++slot)
@@ -200,10 +212,12 @@ TEST_CASE(
                     REQUIRE(whole == in_free_slot);
                 }
     }
-    view const another_life(w.image.data(), view::identity_of(7, 4)),
-        another_index(w.image.data(), view::identity_of(8, 3));
-    REQUIRE_FALSE(another_life.sealed(0, 0));
-    REQUIRE_FALSE(another_index.sealed(0, 0));
+    w.leaf().expect(node_ref({0, 64}, 0, 3), 7);
+    REQUIRE(w.leaf().sealed(0, 0));
+    w.leaf().expect(node_ref({0, 64}, 0, 4), 7); // another life
+    REQUIRE_FALSE(w.leaf().sealed(0, 0));
+    w.leaf().expect(node_ref({0, 64}, 0, 3), 8); // another index
+    REQUIRE_FALSE(w.leaf().sealed(0, 0));
 }
 
 TEST_CASE("a leaf takes keys until no order of moves makes room: 0.88 of its slots on average") {
@@ -228,7 +242,7 @@ TEST_CASE("whatever moments the words of a READ are of, an absent key was absent
     std::size_t absent = 0, present = 0, torn = 0;
     for (int round = 0; round < 60; ++round) {
         leaf_world w;
-        constexpr std::uint64_t keys = 56; // more than fit: the leaf is nearly full, and keys cross all the time
+        constexpr std::uint64_t keys = 52; // more than fit: the leaf is nearly full, and keys cross all the time
         for (int i = 0; i < 80; ++i) w.act(random, keys);
         w.forget_past();
         for (int i = 0; i < 12; ++i) w.act(random, keys);
@@ -246,14 +260,14 @@ TEST_CASE("whatever moments the words of a READ are of, an absent key was absent
                     bool const in_home = at >= layout::quad_at(home) && at < layout::quad_at(home) + layout::quad_words;
                     seen[at] = w.past[by_quad ? of_quad[in_home ? 0 : 1] : moments[random.below(3)]][at];
                 }
-            view const leaf(seen.data(), identity);
-            auto const state = leaf.inspect(home, key);
+            view const leaf(seen.data());
+            leaf.expect(node_ref({0, 64}, 0, 3), 7);
+            auto const [state, slot] = leaf.look_for(home, key);
             if (state == neighbourhood_state::torn) {
                 ++torn;
                 continue;
             }
             REQUIRE(state == neighbourhood_state::whole);
-            auto const slot = leaf.find(home, key);
             auto const [from, to] = std::minmax_element(moments.begin(), moments.end());
             bool possible = false; // at some moment between the first and the last
             for (auto t = *from; t <= *to && !possible; ++t) {
@@ -281,7 +295,7 @@ TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the 
     std::size_t cuts = 0, mended = 0;
     for (int round = 0; round < 40; ++round) {
         leaf_world w;
-        constexpr std::uint64_t keys = 56;
+        constexpr std::uint64_t keys = 52;
         for (int i = 0; i < 100; ++i) w.act(random, keys);
         for (int i = 0; i < 40; ++i) {
             w.forget_past();
@@ -289,8 +303,9 @@ TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the 
             w.act(random, keys);
             for (std::size_t t = 0; t < w.past.size(); ++t) {
                 auto left_behind = w.past[t];
-                view const leaf(left_behind.data(), identity);
-                mended += hopscotch_mend(leaf) != 0;
+                view const leaf(left_behind.data());
+                mended += !leaf.sealed();
+                mend(leaf);
                 ++cuts;
                 CAPTURE(seed, round, i, t);
                 require_whole(leaf);
@@ -304,10 +319,112 @@ TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the 
                     bool const fresh = w.now.contains(key) && w.now.at(key) == value;
                     REQUIRE((old || fresh));
                 }
-                REQUIRE(hopscotch_mend(leaf) == 0);
             }
         }
     }
     REQUIRE(cuts > 5000);
     REQUIRE(mended > 1000);
+}
+
+namespace {
+
+/// What is left when the words of `to` land over `from` in any order, and the writer dies.
+[[nodiscard]] words cut(words const& from, words const& to, word_range range, random_source& random) {
+    auto left = from;
+    for (auto at = range.first; at < range.first + range.count; ++at)
+        if (random.one_in(2)) left[at] = to[at];
+    return left;
+}
+
+} // namespace
+
+TEST_CASE("wherever a split dies its keys are all in the left leaf, or below the separator there and above it in the "
+          "right one") {
+    auto const seed = test_seed(5);
+    random_source random(seed);
+    std::size_t undone = 0, done = 0;
+    for (int round = 0; round < 3000; ++round) {
+        leaf_world w;
+        if (random.one_in(2)) { // a leaf with a right neighbour
+            auto meta = w.leaf().meta();
+            meta.unbounded = false;
+            w.leaf().set_meta(meta);
+            w.leaf().set_link(node_ref({1, 128}, 0, 5));
+            w.leaf().set_high(1000);
+            w.leaf().seal(1, false);
+        }
+        for (int i = 0; i < 60; ++i) w.act(random, 52);
+        auto const whole = w.image;
+        auto const old_link = w.leaf().link();
+        words right_image{};
+        view const right(right_image.data());
+        node_ref const right_ref({1, 640}, 0, 9);
+        auto const separator = 2 + random.below(50);
+        hopscotch_split(w.leaf(), right, right_ref, 9, separator);
+        w.leaf().seal(1, true);
+        right.seal(1, false);
+        require_whole(right);
+        require_whole(w.leaf());
+        auto image = cut(whole, w.image, layout::contents(), random);
+        view const leaf(image.data());
+        for (bool again : {false, true}) { // the mender dies as well
+            bool const linked = leaf.link() == right_ref;
+            auto const high = linked     ? std::optional(right.low())
+                              : old_link ? std::optional<std::uint64_t>(1000)
+                                         : std::nullopt;
+            auto const before = image;
+            mend(leaf, high);
+            CAPTURE(seed, round, separator, linked, again);
+            require_whole(leaf);
+            auto all = contents(leaf);
+            for (auto const& [key, value] : all) REQUIRE((!linked || key < separator));
+            if (linked) all.merge(contents(right));
+            REQUIRE(all == w.now);
+            ++(linked ? done : undone);
+            if (!again) image = cut(before, image, layout::contents(), random);
+        }
+    }
+    REQUIRE(undone > 1000);
+    REQUIRE(done > 1000);
+}
+
+TEST_CASE("a merge takes all keys of the right neighbour, or the right neighbour has them still, wherever it dies") {
+    auto const seed = test_seed(6);
+    random_source random(seed);
+    std::size_t undone = 0, done = 0;
+    for (int round = 0; round < 3000; ++round) {
+        leaf_world left, right;
+        auto meta = left.leaf().meta();
+        meta.unbounded = false;
+        left.leaf().set_meta(meta);
+        node_ref const right_ref({1, 128}, 0, 5);
+        left.leaf().set_link(right_ref);
+        left.leaf().set_high(100);
+        left.leaf().seal(1, false);
+        left.past.back() = left.image;
+        right.leaf().set_low(100);
+        right.leaf().seal(1, false);
+        for (std::uint64_t i = 0; i < 18; ++i) {
+            left.insert(1 + 5 * i + random.below(5), random.next(), random);
+            right.insert(100 + 5 * i + random.below(5), random.next(), random);
+        }
+        left.forget_past();
+        bool const fits = hopscotch_absorb(left.leaf(), right.leaf(), [&](word_range r) { left.land(r, random, {}); });
+        if (!fits) continue;
+        left.leaf().seal(1, true);
+        require_whole(left.leaf());
+        auto memory = left.past[random.below(left.past.size())];
+        if (random.one_in(2)) memory = cut(left.past.back(), left.image, layout::contents(), random);
+        view const leaf(memory.data());
+        bool const linked = leaf.link() != right_ref;
+        mend(leaf, linked ? std::nullopt : std::optional<std::uint64_t>(100));
+        CAPTURE(seed, round, linked);
+        require_whole(leaf);
+        auto expected = left.now;
+        if (linked) expected.insert(right.now.begin(), right.now.end());
+        REQUIRE(contents(leaf) == expected);
+        ++(linked ? done : undone);
+    }
+    REQUIRE(undone > 1000);
+    REQUIRE(done > 500);
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
@@ -29,6 +30,17 @@ struct four_blocks : tree_options {
     static constexpr std::size_t node_bytes = 192;
 };
 
+// Three quads a leaf, four entries an inner node.
+struct twelve_slots : chime_options {
+    static constexpr hopscotch_shape shape{.quads = 3};
+    static constexpr std::size_t inner_bytes = 128;
+    static constexpr std::size_t batch_nodes = 4;
+    static constexpr std::size_t hotspot_bytes = 1024;
+};
+struct twelve_wide_slots : twelve_slots {
+    static constexpr std::size_t inner_bytes = 192;
+};
+
 constexpr std::array all{
     suite{"sherman",
           "sherman_tree, keys and values of a word",
@@ -38,6 +50,14 @@ constexpr std::array all{
           "sherman_tree, keys of 16 bytes, values that are replaced out of place",
           tree_suite<sherman_tree<block_hash, test::blob<24>, four_wide_entries>>::run,
           {.bytes = 256, .key_words = 2, .payload_words = 3}},
+    suite{"chime",
+          "chime_tree, keys and values of a word",
+          tree_suite<chime_tree<std::uint64_t, std::uint64_t, twelve_slots>>::run,
+          {.bytes = 320, .key_words = 1, .payload_words = 1}},
+    suite{"chime-wide",
+          "chime_tree, keys of 16 bytes, values of three words",
+          tree_suite<chime_tree<block_hash, test::blob<24>, twelve_wide_slots>>::run,
+          {.bytes = 640, .key_words = 2, .payload_words = 3}},
     suite{"prefix",
           "prefix_index over sherman_tree: publish, match, forget",
           prefix_suite<sherman_tree<block_hash, location, four_blocks>>::run,

@@ -6,111 +6,39 @@
 // of the whole node in the lock word instead of entry versions, owners in lock words, merges after erase, batches of
 // keys in shared round trips (docs/rationale.md).
 //
-// Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread. All sessions
-// are of the pool object that the tree was opened with, which lives longer.
-// Linearizable per key: find, find_many (each key by itself), insert, upsert, erase take effect at one moment between
-// call and return. Keys of one batch take effect at different moments.
-// Cost, internal nodes cached, nobody else on the same leaf: see each call; a node that is not cached adds a round trip
-// for its level, a lost race or torn read the round trips of another try.
-// Errors of all calls: contended (a lock stayed held for pool_options::patience), dropped, unreachable, timed_out;
-// of writes also out_of_memory, lease_lost. Unless said otherwise nothing changed then.
+// Cost, where index/detail/blink_tree.hpp has calls and errors: insert and upsert 3 round trips, 4 verbs, a split 3 round trips
+// more; erase 3 and 3; 1 round trip if nothing changes (the key is there, has that value, is absent).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/batch_write.hpp>
-#include <catena/index/detail/bulk_load.hpp>
-#include <catena/index/detail/descent.hpp>
-#include <catena/index/detail/heal.hpp>
-#include <catena/index/detail/reclaim.hpp>
-#include <catena/index/detail/restructure.hpp>
+#include <catena/index/detail/blink_tree.hpp>
 #include <catena/index/detail/scan.hpp>
-#include <catena/index/detail/tree_state.hpp>
-#include <catena/index/detail/walk.hpp>
-#include <catena/index/index.hpp>
-#include <catena/index/mutation.hpp>
 #include <catena/index/options.hpp>
-#include <catena/pool/membership.hpp>
 
 namespace catena {
 
 template <index_key Key, index_value Value, typename Options = tree_options>
-class sherman_tree {
+class sherman_tree
+    : public detail::blink_tree<sherman_tree<Key, Value, Options>, node_layout<Key, Value, Options::node_bytes>,
+                                detail::tree_state<Key, Options>> {
+    using base = detail::blink_tree<sherman_tree, node_layout<Key, Value, Options::node_bytes>,
+                                    detail::tree_state<Key, Options>>;
+    friend base;
+    using base::state_;
+
+    sherman_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes) : base(pool, h, cache_bytes) {}
+
 public:
-    using key_type = Key;
-    using value_type = Value;
-    using options = Options;
-    using leaf = node_layout<Key, Value, Options::node_bytes>;
+    using typename base::leaf;
     static constexpr std::string_view type_name = "sherman";
-
-    /// What the catalog says about an index of this type.
-    [[nodiscard]] static index_spec spec(std::string_view name) noexcept {
-        index_spec s;
-        s.set_name(name);
-        s.set_type(type_name);
-        s.layout_version = 1;
-        s.key_bytes = sizeof(Key);
-        s.value_bytes = sizeof(Value);
-        s.node_bytes = Options::node_bytes;
-        return s;
-    }
-
-    /// Enters a new, empty index into the pool's catalog. cache_bytes: bound of this client's copies of internal nodes.
-    /// Errors (words): invalid_argument (name), already_exists, full, out_of_memory.
-    template <typename Session>
-    [[nodiscard]] static setup_result<sherman_tree> create(Session& s, std::string_view name, std::size_t cache_bytes) {
-        if (name.empty() || name.size() > index_spec::max_name)
-            return setup_error(errc::invalid_argument, "an index name has 1 to 47 characters, '" + std::string(name) +
-                                                           "' has " + std::to_string(name.size()));
-        auto const created =
-            sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return first_leaf(s, h); }));
-        if (!created) {
-            auto const code = created.error().code;
-            if (code == errc::already_exists)
-                return setup_error(code, "the pool has an index '" + std::string(name) + "' already");
-            if (code == errc::full)
-                return setup_error(code,
-                                   "the catalog is full: a pool holds " + std::to_string(catalog_slots) + " indexes");
-            return setup_error(created.error());
-        }
-        return sherman_tree(s.pool(), *created, cache_bytes);
-    }
-
-    /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
-    template <typename Session>
-    [[nodiscard]] static setup_result<sherman_tree> open(Session& s, std::string_view name, std::size_t cache_bytes) {
-        auto const found = look_up(s, name);
-        if (!found) return found.error();
-        if (found->phase != index_phase::ready)
-            return setup_error(errc::dropped, "the index '" + std::string(name) + "' is being dropped");
-        return sherman_tree(s.pool(), found->handle, cache_bytes);
-    }
-
-    /// Takes the index off the catalog and frees its nodes. Other clients' calls end with errc::dropped from then on.
-    /// Walks the whole index: 3 round trips a node. After an error it can no longer be opened, but dropped again.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
-        return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
-    }
-
-    /// Drops the index of that name, also one whose drop another client left. 1 round trip more than drop(s). Errors (words):
-    /// not_found, bad_format (names the field that differs), dropped (by another client, just now), those of drop(s).
-    template <typename Session>
-    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
-        auto const found = look_up(s, name);
-        if (!found) return found.error();
-        sherman_tree tree(s.pool(), found->handle, 0);
-        if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
-        return {};
-    }
+    static constexpr std::uint32_t layout_version = 1;
 
     /// The value of `key`, nothing if it is absent. 1 round trip, one node read.
     template <typename Session>
@@ -154,60 +82,6 @@ public:
         co_return result<void>{};
     }
 
-    /// Adds key and value if the key is absent. True: it was; false: it was there, nothing changed (1 round trip then).
-    /// 3 round trips, 4 verbs; a split adds 3 round trips.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> insert(Session& s, Key const& key, Value const& value) {
-        return one(s, key, value, mutation_kind::insert, mutation_outcome::inserted);
-    }
-
-    /// As insert, but tells the value in force: `value`, or the one that was there first.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<Value>> insert_if_absent(Session& s, Key const& key, Value const& value) {
-        mutation<Key, Value> m{
-            .key = key, .value = value, .kind = mutation_kind::insert, .outcome = mutation_outcome::pending};
-        if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
-        co_return m.value;
-    }
-
-    /// Sets the value of `key`. True: the key is new. 3 round trips, 4 verbs; 1 if it has that value already.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> upsert(Session& s, Key const& key, Value const& value) {
-        return one(s, key, value, mutation_kind::upsert, mutation_outcome::inserted);
-    }
-
-    /// True: the key was there and is gone. 3 round trips, 3 verbs; 1 if it was absent. Where a leaf becomes nearly empty
-    /// a neighbour is looked for, now and then: 2 more, and 3 more if they are merged.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> erase(Session& s, Key const& key) {
-        return one(s, key, Value{}, mutation_kind::erase, mutation_outcome::erased);
-    }
-
-    /// Erases `key` if its value equals `expected`, byte by byte. Costs as erase.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> erase_if(Session& s, Key const& key, Value const& expected) {
-        return one(s, key, expected, mutation_kind::erase_if, mutation_outcome::erased);
-    }
-
-    /// Applies all changes and says in each what became of it. Keys should differ; equal ones are applied in an order of
-    /// the tree's choice. 3 round trips for every options::batch_nodes changes, 3 more if leaves split.
-    /// On an error those whose outcome is not pending took effect.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> apply(Session& s, std::span<mutation<Key, Value>> changes) {
-        for (auto const& m : changes)
-            if (m.kind == mutation_kind::link) co_return make_error(errc::invalid_argument);
-        for (std::size_t at = 0; at < changes.size(); at += Options::batch_nodes) {
-            if (auto const r = co_await keep_lease(s); !r) co_return r.error();
-            auto const n = std::min(Options::batch_nodes, changes.size() - at);
-            detail::batch_writer<leaf, Session, state_type> writer(s, *state_, 0, changes.subspan(at, n));
-            if (auto const r = co_await writer.run(); !r) {
-                if (r.error().code == errc::unreachable) s.allocation().lose(r.error().node);
-                co_return r.error();
-            }
-        }
-        co_return result<void>{};
-    }
-
     /// Fills `out` with the entries of the range in ascending order; returns how many. Fewer than out.size() means that
     /// the range has no more. Each leaf is seen as it was at one moment; a key that is there throughout is seen exactly
     /// once, one that is absent throughout is not seen. As a rule 1 round trip for a few hundred entries.
@@ -216,84 +90,6 @@ public:
                                                                 std::span<entry<Key, Value>> out) {
         return detail::scan<leaf>(s, *state_, range, out);
     }
-
-    /// Fills an empty index with strictly ascending entries, leaves about nine tenths full. Errors: invalid_argument
-    /// (not ascending, or the index is not empty, or was once so full that its leaf split); the index is unchanged after
-    /// any error. Others may use the index: their writes wait until it is done.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(Session& s, std::span<entry<Key, Value> const> sorted) {
-        return detail::bulk_load<leaf>(s, *state_, sorted);
-    }
-
-    /// Walks the whole index and checks every invariant. For an index that nobody is changing; reads every node.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s) {
-        return detail::verify<leaf>(s, *state_);
-    }
-
-    /// Walks the whole index and finishes what clients that died left half done, waiting for their leases to run out.
-    /// Right answers do not need it: who runs into a dead client's lock takes it over. Others may use the index
-    /// meanwhile. Reads every node.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
-        return detail::heal<leaf>(s, *state_);
-    }
-
-    /// Frees what clients that died held: blocks that are in no index, rests of chunks. Other members are watched for a
-    /// lease; those that stand still all that time are shut out for good, be they dead or merely idle. recover() is a
-    /// part of it. Others may use the pool meanwhile. Reads every node, and the header of every block of the pool, 256 a
-    /// round trip. On an error what was found until then is free.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim(Session& s) {
-        return detail::reclaim<leaf>(s, *state_);
-    }
-
-    [[nodiscard]] std::size_t cache_bytes() const { return state_->cache.bytes_used(); }
-    [[nodiscard]] std::size_t cache_capacity_bytes() const { return state_->cache.capacity_bytes(); }
-    [[nodiscard]] catalog_handle handle() const noexcept { return state_->handle; }
-
-private:
-    using state_type = detail::tree_state<Key, Options>;
-
-    sherman_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
-        : state_(std::make_unique<state_type>(pool, h, cache_bytes)) {}
-
-    /// Ready or being dropped. Errors: not_found, bad_format.
-    template <typename Session>
-    [[nodiscard]] static setup_result<catalog_listing> look_up(Session& s, std::string_view name) {
-        auto const all = sync_wait(s, list_indexes(s));
-        if (!all) return setup_error(all.error());
-        for (auto const& listing : *all) {
-            if (listing.spec.name_view() != name) continue;
-            if (auto const wrong = mismatch(listing.spec, spec(name))) return setup_error(errc::bad_format, *wrong);
-            return listing;
-        }
-        return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
-    }
-
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {
-        auto taken = co_await allocate(s, Options::node_bytes);
-        if (!taken) co_return taken.error();
-        ++taken->lives;
-        scratch_lease const memory(s.scratches());
-        node_view<leaf> const node(memory->image(leaf::bytes));
-        node.format(0, handle.tag(), taken->lives);
-        node.seal(s.pool().self.tag(), false);
-        op write = op::write(taken->at, node.image(), leaf::bytes);
-        if (auto const r = co_await s.submit(write); !r) co_return r.error();
-        co_return node_ref(taken->at, 0, taken->lives).bits();
-    }
-
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<bool>> one(Session& s, Key key, Value value, mutation_kind kind,
-                                                        mutation_outcome yes) {
-        mutation<Key, Value> m{.key = key, .value = value, .kind = kind, .outcome = mutation_outcome::pending};
-        if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
-        co_return m.outcome == yes;
-    }
-
-    std::unique_ptr<state_type> state_;
 };
 
 } // namespace catena

@@ -4,16 +4,22 @@
 // Every step ends with emit(range): these words, as they are in the image now, are the next WRITE. Steps take effect in the
 // order in which they are emitted; the words of one may land in any order, and its writer may die in the middle of it.
 // At every moment (tests/layout/hopscotch_edit_test.cpp cuts everywhere): what a sealed quad says is right (H1 to H4 of
-// hopscotch_leaf.hpp), and mend() makes a whole leaf of what a dead writer left, with every key that was there before, but for
-// the one that was on its way in or out.
+// hopscotch_leaf.hpp), and layout/hopscotch_mend.hpp makes a whole leaf of what a dead writer left, with every key that was
+// there before, but for the one that was on its way in or out.
 //   insert    one WRITE: control word to slot. Cut: the quad is not sealed, `recent` names the only slot in pieces.
-//   cross     to another quad of its neighbourhood: 1. the new place, as an insert; 2. the old place's control word.
-//   replace   a payload of one word: 1. the control word, which says that nothing is in pieces; 2. the payload. Cut: the old
+//   push      keys make way, the last one of a chain first: each moves to the slot that the one before it left, by the same
+//             WRITE as an insert. Cut: its old copy is whole. The slot that it goes to held a key whose new copy is whole;
+//             if the control word is the old one still, it is found by trying that copy in each slot.
+//   replace   a payload of one word: 1. the control word, which says that nothing is in pieces; 2. the payload. Cut: either
 //             value. (The other way round a control word that speaks of an earlier insert would have that one taken back.)
+//             A larger payload: 0. the whole entry goes to the leaf's redo words. Cut: it is taken from there.
 //   erase     the control word.
+//   ring      fence and link of a split or merge, and all control words, in one WRITE: the link decides. Each control word
+//             has the occupancy from before, for the case that the link did not land. No slot changes.
 // Thread safety: pure functions over an image that the caller owns.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -23,9 +29,70 @@
 
 namespace catena {
 
+/// How a key of some home finds a slot: keys that make way for each other first, the last one of them first.
+template <typename Layout>
+struct hopscotch_room {
+    struct move {
+        std::size_t from = 0; ///< slots
+        std::size_t to = 0;
+    };
+    std::size_t slot = Layout::no_slot; ///< free, or left by the last move; no_slot: the leaf must split
+    std::array<move, Layout::quads> moves{};
+    std::size_t count = 0;
+};
+
+/// The fewest moves that free a slot in the neighbourhood of `home`: a search in breadth over quads, so it finds room wherever
+/// any order of at most `most` moves would (a matching of keys to slots, and this an augmenting path). Of two free places in
+/// the neighbourhood it takes the emptier quad. Needs the image of the whole leaf, unless the neighbourhood has a free slot.
+template <typename View>
+[[nodiscard]] hopscotch_room<typename View::layout> make_room(View const& leaf, std::size_t home, std::size_t most) {
+    using layout = typename View::layout;
+    constexpr auto none = layout::no_slot;
+    auto const free_in = [&](std::size_t q) { return std::popcount(leaf.quad(q).free_slots()); };
+    std::array<std::size_t, layout::quads> leaver; // of a quad: the key that would come to it on the way here
+    std::array<std::size_t, layout::quads> moves{};
+    std::array<bool, layout::quads> seen{};
+    std::array<std::size_t, layout::quads> line{home, layout::next(home)};
+    if (free_in(line[0]) < free_in(line[1])) std::swap(line[0], line[1]);
+    leaver.fill(none);
+    seen[line[0]] = seen[line[1]] = true;
+    std::size_t in_line = 2;
+    hopscotch_room<layout> room;
+    for (std::size_t turn = 0; turn < in_line; ++turn) {
+        auto const q = line[turn];
+        if (auto const free = leaf.quad(q).free_slots(); free != 0) {
+            auto to = q * quad_word::slots + static_cast<std::size_t>(std::countr_zero(free));
+            for (auto from = leaver[q]; from != none; to = from, from = leaver[from / quad_word::slots])
+                room.moves[room.count++] = {.from = from, .to = to};
+            room.slot = to;
+            return room;
+        }
+        if (moves[q] == most) continue;
+        for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots; ++slot) {
+            auto const at_home = layout::home_of(leaf.key(slot)) == q;
+            auto const other = at_home ? layout::next(q) : layout::before(q);
+            if (seen[other]) continue;
+            seen[other] = true;
+            leaver[other] = slot;
+            moves[other] = moves[q] + 1;
+            line[in_line++] = other;
+        }
+    }
+    return room;
+}
+
+namespace detail {
+
+/// One more key crossed the border between `quad` and its neighbour `other`: on this side.
+template <typename View>
+void count_crossing(View const& leaf, std::size_t quad, std::size_t other) noexcept {
+    auto const w = leaf.quad(quad);
+    leaf.set_quad(quad, other == View::layout::next(quad) ? w.crossed_right() : w.crossed_left());
+}
+
 template <typename View, typename Emit>
-void hopscotch_insert(View const& leaf, std::size_t slot, typename View::key_type const& key,
-                      typename View::payload_type const& payload, Emit emit) {
+void put_entry(View const& leaf, std::size_t slot, typename View::key_type const& key,
+               typename View::payload_type const& payload, Emit emit) {
     using layout = typename View::layout;
     auto const q = slot / quad_word::slots, i = slot % quad_word::slots;
     leaf.set_entry(slot, key, payload);
@@ -35,126 +102,93 @@ void hopscotch_insert(View const& leaf, std::size_t slot, typename View::key_typ
     emit(word_range{layout::quad_at(q), layout::slot_at(slot) + layout::entry_words - layout::quad_at(q)});
 }
 
+} // namespace detail
+
+/// H2: each side counts a crossing with the control word with which the key comes to it, or is overwritten there.
 template <typename View, typename Emit>
-void hopscotch_erase(View const& leaf, std::size_t slot, Emit emit) {
-    using layout = typename View::layout;
-    auto const q = slot / quad_word::slots;
-    auto const w = leaf.quad(q);
-    leaf.set_quad(q, w.with_occupancy(w.occupancy() & ~(1U << slot % quad_word::slots)));
-    leaf.seal(q);
-    emit(word_range{layout::quad_at(q), 1});
+void hopscotch_insert(View const& leaf, hopscotch_room<typename View::layout> const& room,
+                      typename View::key_type const& key, typename View::payload_type const& payload, Emit emit) {
+    constexpr auto none = View::layout::quads;
+    auto went_to = none; // where the key went whose slot is next
+    for (std::size_t i = 0; i < room.count; ++i) {
+        auto const& m = room.moves[i];
+        auto const here = m.to / quad_word::slots;
+        if (went_to != none) detail::count_crossing(leaf, here, went_to);
+        detail::count_crossing(leaf, here, m.from / quad_word::slots);
+        detail::put_entry(leaf, m.to, leaf.key(m.from), leaf.payload(m.from), emit);
+        went_to = here;
+    }
+    if (went_to != none) detail::count_crossing(leaf, room.slot / quad_word::slots, went_to);
+    detail::put_entry(leaf, room.slot, key, payload, emit);
 }
 
-/// For payloads of one word. Larger ones: a free slot of the neighbourhood, then erase.
+template <typename View, typename Emit>
+void hopscotch_erase(View const& leaf, std::size_t slot, Emit emit) {
+    auto const q = slot / quad_word::slots;
+    leaf.set_occupied(slot, false);
+    leaf.seal(q);
+    emit(word_range{View::layout::quad_at(q), 1});
+}
+
 template <typename View, typename Emit>
 void hopscotch_replace(View const& leaf, std::size_t slot, typename View::payload_type const& payload, Emit emit) {
     using layout = typename View::layout;
-    static_assert(layout::payload_words == 1, "a payload of several words could be cut in pieces");
     auto const q = slot / quad_word::slots;
+    if constexpr (layout::payload_words > 1) {
+        store_words(leaf.image() + layout::redo_at, leaf.key(slot));
+        store_words(leaf.image() + layout::redo_at + layout::key_words, payload);
+        emit(word_range{layout::redo_at, layout::entry_words});
+    }
     store_words(leaf.image() + layout::payload_at(slot), payload);
     leaf.set_quad(q, leaf.quad(q).with_recent(slot % quad_word::slots, false));
     leaf.seal(q);
     emit(word_range{layout::quad_at(q), 1});
-    emit(word_range{layout::payload_at(slot), 1});
+    emit(word_range{layout::payload_at(slot), layout::payload_words});
 }
 
-/// A key on its way from one quad of its neighbourhood to the other.
-struct crossing {
-    std::size_t from = 0; ///< slots
-    std::size_t to = 0;
-};
+/// Lets the keys from `separator` on go to `right`, which `right_ref` will name: a leaf that has them in the same slots. Left
+/// is a new ring; neither image is sealed.
+template <typename View>
+void hopscotch_split(View const& left, View const& right, node_ref right_ref, std::uint32_t right_incarnation,
+                     typename View::key_type const& separator) noexcept {
+    using layout = typename View::layout;
+    auto meta = left.meta();
+    std::copy_n(left.image(), layout::words, right.image());
+    right.image()[layout::maker_at] = 0;
+    meta.incarnation = right_incarnation;
+    right.set_meta(meta);
+    right.set_low(separator);
+    left.begin_ring();
+    for (std::size_t q = 0; q < layout::quads; ++q) right.set_quad(q, right.quad(q).with_ring(right.ring()));
+    left.for_each_slot(
+        [&](std::size_t slot) { (left.key(slot) < separator ? right : left).set_occupied(slot, false); });
+    meta = left.meta();
+    meta.unbounded = false;
+    left.set_meta(meta);
+    left.set_link(right_ref);
+    left.set_high(separator);
+}
 
-/// H2: the border is counted on the side of arrival first.
+/// Takes all entries of the right neighbour, with its fence and link. False: they do not fit; the image is spoilt.
+/// Left is a new ring, not sealed, that follows the emitted steps.
 template <typename View, typename Emit>
-void hopscotch_cross(View const& leaf, crossing const& c, Emit emit) {
+[[nodiscard]] bool hopscotch_absorb(View const& left, View const& right, Emit emit) {
     using layout = typename View::layout;
-    auto const from = c.from / quad_word::slots, to = c.to / quad_word::slots;
-    bool const rightwards = to == layout::next(from);
-    leaf.set_quad(to, rightwards ? leaf.quad(to).crossed_left() : leaf.quad(to).crossed_right());
-    hopscotch_insert(leaf, c.to, leaf.key(c.from), leaf.payload(c.from), emit);
-    leaf.set_quad(from, rightwards ? leaf.quad(from).crossed_right() : leaf.quad(from).crossed_left());
-    hopscotch_erase(leaf, c.from, emit);
-}
-
-/// How a key of some home finds a slot: keys that make room for each other first, the last one of them first.
-template <typename Layout>
-struct hopscotch_room {
-    std::size_t slot = Layout::no_slot; ///< free after the crossings; no_slot: the leaf must split
-    std::array<crossing, Layout::quads> crossings{};
-    std::size_t count = 0;
-};
-
-/// The fewest crossings that free a slot in the neighbourhood of `home`: a search in breadth over quads, so it finds room
-/// wherever any order of moves would (that is a matching of keys to slots, and this an augmenting path).
-/// Needs the image of the whole leaf, unless there is a free slot in the neighbourhood.
-template <typename View>
-[[nodiscard]] hopscotch_room<typename View::layout> make_room(View const& leaf, std::size_t home) {
-    using layout = typename View::layout;
-    constexpr auto none = layout::no_slot;
-    std::array<std::size_t, layout::quads>
-        leaver; // of a quad: the key that would leave the quad before it on the way here
-    std::array<bool, layout::quads> seen{};
-    std::array<std::size_t, layout::quads> line{home, layout::next(home)};
-    leaver.fill(none);
-    seen[home] = seen[layout::next(home)] = true;
-    std::size_t in_line = 2;
-    hopscotch_room<layout> room;
-    for (std::size_t turn = 0; turn < in_line; ++turn) {
-        auto const q = line[turn];
-        if (auto const free = leaf.quad(q).free_slots(); free != 0) {
-            auto to = q * quad_word::slots + static_cast<std::size_t>(std::countr_zero(free));
-            for (auto from = leaver[q]; from != none; to = from, from = leaver[from / quad_word::slots])
-                room.crossings[room.count++] = {.from = from, .to = to};
-            room.slot = to;
-            return room;
-        }
-        for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots; ++slot) {
-            auto const at_home = layout::home_of(leaf.key(slot)) == q;
-            auto const other = at_home ? layout::next(q) : layout::before(q);
-            if (seen[other]) continue;
-            seen[other] = true;
-            leaver[other] = slot;
-            line[in_line++] = other;
-        }
-    }
-    return room;
-}
-
-/// Makes a whole leaf of what a writer left that died; nobody else writes. Returns the quads that changed, bit by bit.
-template <typename View>
-[[nodiscard]] word hopscotch_mend(View const& leaf) {
-    using layout = typename View::layout;
-    word changed = 0;
-    for (std::size_t q = 0; q < layout::quads; ++q) {
-        if (leaf.sealed(q, layout::fence_of(q))) continue;
-        auto const w = leaf.quad(q);
-        if (w.inserts()) leaf.set_quad(q, w.with_occupancy(w.occupancy() & ~(1U << w.recent())));
-        changed |= word{1} << q;
-    }
-    for (std::size_t q = 0; q < layout::quads; ++q) {
-        auto const behind = layout::next(q);
-        if (leaf.quad(q).right_epoch() == leaf.quad(behind).left_epoch()) continue;
-        for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots;
-             ++slot) { // a copy that did not go (H4)
-            if (!leaf.occupied(slot)) continue;
-            for (auto twin = behind * quad_word::slots; twin < (behind + 1) * quad_word::slots; ++twin)
-                if (leaf.occupied(twin) && leaf.key(twin) == leaf.key(slot)) {
-                    auto const w = leaf.quad(q);
-                    leaf.set_quad(q, w.with_occupancy(w.occupancy() & ~(1U << slot % quad_word::slots)));
-                }
-        }
-        // Whichever side is ahead: it counted a crossing of which the other one knows nothing yet.
-        bool const ahead = leaf.quad(q).crossed_right().right_epoch() != leaf.quad(behind).left_epoch();
-        if (ahead) {
-            leaf.set_quad(behind, leaf.quad(behind).crossed_left());
-            changed |= word{1} << behind;
-        } else {
-            leaf.set_quad(q, leaf.quad(q).crossed_right());
-        }
-        changed |= word{1} << q;
-    }
-    for (word rest = changed; rest != 0; rest &= rest - 1) leaf.seal(static_cast<std::size_t>(std::countr_zero(rest)));
-    return changed;
+    bool fits = true;
+    right.for_each_slot([&](std::size_t slot) {
+        if (!fits) return;
+        auto const room = make_room(left, layout::home_of(right.key(slot)), layout::quads);
+        fits = room.slot != layout::no_slot;
+        if (fits) hopscotch_insert(left, room, right.key(slot), right.payload(slot), emit);
+    });
+    if (!fits) return false;
+    left.begin_ring();
+    auto meta = left.meta();
+    meta.unbounded = right.meta().unbounded;
+    left.set_meta(meta);
+    left.set_link(right.link());
+    left.set_high(right.high());
+    return true;
 }
 
 } // namespace catena

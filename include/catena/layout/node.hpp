@@ -69,6 +69,7 @@ struct node_meta {
     std::uint8_t level = 0;
     bool dead = false;      ///< merged into its left neighbour, or replaced by a bulk load
     bool unbounded = false; ///< there is no high fence: the rightmost node of its level
+    bool made = false;      ///< word 1 names the member that wrote the node first (hopscotch leaves)
     std::uint16_t index_tag = 0;
     std::uint32_t incarnation = 0;
 
@@ -76,11 +77,12 @@ struct node_meta {
         return {.level = static_cast<std::uint8_t>(w),
                 .dead = (w >> 8U & 1U) != 0,
                 .unbounded = (w >> 9U & 1U) != 0,
+                .made = (w >> 11U & 1U) != 0,
                 .index_tag = static_cast<std::uint16_t>(w >> 16U),
                 .incarnation = static_cast<std::uint32_t>(w >> 32U)};
     }
     [[nodiscard]] constexpr word bits() const noexcept {
-        return word{level} | word{dead} << 8U | word{unbounded} << 9U | word{index_tag} << 16U |
+        return word{level} | word{dead} << 8U | word{unbounded} << 9U | word{made} << 11U | word{index_tag} << 16U |
                word{incarnation} << 32U;
     }
 };
@@ -124,6 +126,9 @@ public:
 
     [[nodiscard]] word* image() const noexcept { return image_; }
     [[nodiscard]] lock_word lock() const noexcept { return lock_word(image_[0]); }
+    /// The lock word that gives the lock up with nothing changed.
+    [[nodiscard]] lock_word unlocked() const noexcept { return lock().released(); }
+    [[nodiscard]] std::uint32_t last_writer() const noexcept { return lock().owner(); }
     [[nodiscard]] word occupancy() const noexcept { return image_[1]; }
     [[nodiscard]] word free_slots() const noexcept { return ~image_[1] & Layout::all_slots; }
     [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(std::popcount(image_[1])); }
@@ -198,5 +203,13 @@ public:
 private:
     word* image_;
 };
+
+/// How an image of this layout is looked at.
+template <typename Layout>
+struct view_type {
+    using type = node_view<Layout>;
+};
+template <typename Layout>
+using view_of = typename view_type<Layout>::type;
 
 } // namespace catena

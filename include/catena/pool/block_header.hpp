@@ -3,13 +3,14 @@
 // do: layout/node.hpp has the same words in the same places, index/detail/tree_state.hpp asserts it).
 //
 //   word 0   lock   63: locked   62..44: member tag of the holder, or of the last writer
-//   word 2   meta   63..32: incarnation, the lives of the block   10: shared   8: dead
+//   word 1   maker  if meta says so: member tag of who wrote the block first; it counts while nobody holds the lock
+//   word 2   meta   63..32: incarnation, the lives of the block   11: made   10: shared   8: dead
 //
 // Who holds a block (docs/formats.md):
 //   shared, lock 0    nobody: it is on a free list, or was on its way to or from one when a client died
 //   lock 0            never written as a whole: it belongs to the owner of its chunk (pool/chunk_table.hpp)
 //   shared, dead, or incarnation 0: the member that the lock word names
-//   else              alive: a part of some index, or in the hands of the member that the lock word names
+//   else              alive: a part of some index, or in the hands of the member that the lock word (or the maker) names
 // A lock word of 0 is no live node's: the version of a node's first publication is 1.
 // Thread safety: plain values.
 #pragma once
@@ -38,7 +39,10 @@ struct block_header {
     [[nodiscard]] constexpr bool unwritten() const noexcept { return lock() == 0 && !shared(); }
     [[nodiscard]] constexpr bool in_no_index() const noexcept { return shared() || dead() || lives() == 0; }
     [[nodiscard]] constexpr std::uint32_t holder() const noexcept {
-        return static_cast<std::uint32_t>(lock() >> tag_shift) & ((1U << member_id::tag_bits) - 1);
+        bool const locked = lock() >> 63U != 0;
+        bool const made = (meta() >> made_bit & 1U) != 0;
+        return static_cast<std::uint32_t>(made && !locked ? words[1] : lock() >> tag_shift) &
+               ((1U << member_id::tag_bits) - 1);
     }
 
     [[nodiscard]] static constexpr word held_by(std::uint32_t tag) noexcept {
@@ -55,6 +59,7 @@ private:
     static constexpr unsigned tag_shift = 44;
     static constexpr unsigned dead_bit = 8;
     static constexpr unsigned shared_bit = 10;
+    static constexpr unsigned made_bit = 11;
 };
 static_assert(wire_struct<block_header> && sizeof(block_header) == block_header::bytes);
 static_assert(block_header::bytes + word_bytes <= block_granule, "the link of a free list lies behind the header");

@@ -141,6 +141,7 @@ private:
     struct candidate {
         remote_ptr at;
         word lock;
+        std::uint32_t holder;
         std::uint32_t lives;
     };
 
@@ -193,7 +194,7 @@ private:
                 auto const& h = headers_[i];
                 auto const at = begin + (from + i) * bytes;
                 if (h.lock() != 0 && gone_.perhaps(h.holder()) && may_take_(at, h))
-                    candidates_.push_back({.at = at, .lock = h.lock(), .lives = h.lives()});
+                    candidates_.push_back({.at = at, .lock = h.lock(), .holder = h.holder(), .lives = h.lives()});
                 if (ownerless && h.unwritten()) unwritten_.push_back(from + i);
             }
         }
@@ -203,9 +204,7 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> take_candidates(std::uint64_t bytes) {
         constexpr std::size_t most = 64;
         auto const mine = block_header::held_by(s_.pool().self.tag());
-        std::erase_if(candidates_, [this](candidate const& c) {
-            return !gone_.surely(block_header{{c.lock, 0, 0}}.holder(), members_);
-        });
+        std::erase_if(candidates_, [this](candidate const& c) { return !gone_.surely(c.holder, members_); });
         for (std::size_t from = 0; from < candidates_.size(); from += most) {
             auto const some = std::span(candidates_).subspan(from, std::min(most, candidates_.size() - from));
             std::array<op, most> take;

@@ -113,6 +113,11 @@ private:
     word landed_ = 0; ///< the occupancy after the CAS
 };
 
+template <typename Layout>
+[[nodiscard]] lock_attempt attempt_lock(node_view<Layout> const& node, remote_ptr at, std::uint32_t me) noexcept {
+    return {at, node.lock(), node.occupancy(), me};
+}
+
 /// Which words of a node changed against what lies in remote memory, for W3 and W4.
 struct node_changes {
     word slots = 0;         ///< bit i: slot i is new as a whole (it was free)
@@ -126,6 +131,8 @@ struct node_changes {
 
 /// Most operations that publishing one node takes: one a slot, occupancy, fences, lock word.
 inline constexpr std::size_t max_publish_ops = 67;
+/// Of those that declare one dead, or rewrite it.
+inline constexpr std::size_t max_rewrite_ops = 4;
 
 /// Writes W3 and W4 for a sealed image into `ops`; returns how many. The image must stay valid until they completed.
 template <typename View>
@@ -148,6 +155,26 @@ template <typename View>
     if (changes.fences) range(meta_word, layout::slots_at - meta_word);
     range(0, changes.occupancy && !changes.gains ? 2 : 1);
     return n;
+}
+
+/// Declares a node dead whose lock `me` holds: it stays locked, and leads where it led.
+template <typename Layout>
+[[nodiscard]] std::size_t plan_kill(node_view<Layout> const& node, remote_ptr at, std::uint32_t me,
+                                    std::span<op> ops) noexcept {
+    auto meta = node.meta();
+    meta.dead = true;
+    node.set_meta(meta);
+    node.seal(me, true);
+    return plan_publish(node, at, {.slots = 0, .payloads = 0, .fences = true, .occupancy = false, .gains = false}, ops);
+}
+
+/// Writes a mended node whose slots are as they were, and gives its lock up.
+template <typename Layout>
+[[nodiscard]] std::size_t plan_rewrite(node_view<Layout> const& node, remote_ptr at, std::uint32_t me,
+                                       std::span<op> ops) noexcept {
+    node.seal(me, false);
+    // gains: the occupancy goes by itself, it may be what is there already.
+    return plan_publish(node, at, {.slots = 0, .payloads = 0, .fences = true, .occupancy = true, .gains = true}, ops);
 }
 
 } // namespace catena

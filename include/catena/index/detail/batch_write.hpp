@@ -28,6 +28,7 @@
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/index/detail/recovery.hpp>
+#include <catena/index/detail/hopscotch_round.hpp>
 #include <catena/index/detail/write_round.hpp>
 #include <catena/index/mutation.hpp>
 #include <catena/pool/membership.hpp>
@@ -38,20 +39,21 @@ template <typename Layout, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                                 typename Tree::key_type key);
 
-template <typename Layout>
-inline constexpr std::size_t nearly_empty = std::max<std::size_t>(1, Layout::capacity / 16);
-
-/// Is it time to look for a neighbour to merge with? Not at every erase: looking costs two round trips.
-template <typename Layout, typename Options>
-[[nodiscard]] constexpr bool underfull(std::size_t count) noexcept {
-    return count <= nearly_empty<Layout> || (count % 4 == 0 && count < Layout::capacity * Options::merge_below / 100);
-}
+/// What applies mutations to nodes of that layout.
+template <typename Layout, typename Session, typename Tree>
+struct round_for {
+    using type = write_round<Layout, Session, Tree>;
+};
+template <typename Key, typename Value, hopscotch_shape Shape, typename Session, typename Tree>
+struct round_for<hopscotch_layout<Key, Value, Shape>, Session, Tree> {
+    using type = hopscotch_round<hopscotch_layout<Key, Value, Shape>, Session, Tree>;
+};
 
 template <typename Layout, typename Session, typename Tree>
 class batch_writer {
 public:
     using key_type = typename Layout::key_type;
-    using round_type = write_round<Layout, Session, Tree>;
+    using round_type = typename round_for<Layout, Session, Tree>::type;
     using mutation_type = typename round_type::mutation_type;
     using inner = typename Tree::inner;
 
@@ -121,10 +123,8 @@ private:
     /// Nodes that erases left nearly empty are merged with a neighbour.
     [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull_nodes(round_type const& round) {
         for (auto const& g : round.groups()) {
-            auto const node = round.image_of(g);
-            if (!g.published() || !underfull<Layout, typename Tree::options>(node.count()) || !round.erased_from(g))
-                continue;
-            auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, node.low());
+            if (!g.published() || !round.wants_merge(g)) continue;
+            auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, round.key_in(g));
             if (!merged) co_return merged.error();
         }
         co_return result<void>{};

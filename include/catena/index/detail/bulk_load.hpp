@@ -24,6 +24,32 @@
 
 namespace catena::detail {
 
+/// How many entries a node gets that is made for many.
+template <typename Layout>
+inline constexpr std::size_t loaded_fill = std::max<std::size_t>(2, Layout::capacity * 9 / 10);
+/// In a hash table that is three quarters full there is room for nearly every key without moves.
+template <typename Key, typename Value, hopscotch_shape Shape>
+inline constexpr std::size_t loaded_fill<hopscotch_layout<Key, Value, Shape>> =
+    hopscotch_layout<Key, Value, Shape>::capacity * 3 / 4;
+
+/// Puts items[from, to) into an empty node; returns where it ended: a hopscotch leaf may take fewer.
+template <typename Layout, typename Items>
+[[nodiscard]] std::size_t fill(node_view<Layout> const& node, Items const& items, std::size_t from, std::size_t to) {
+    for (auto i = from; i < to; ++i) node.set_entry(i - from, items[i].key, items[i].value);
+    node.set_occupancy((word{1} << (to - from)) - 1);
+    return to;
+}
+template <typename Layout, typename Items>
+[[nodiscard]] std::size_t fill(hopscotch_view<Layout> const& leaf, Items const& items, std::size_t from,
+                               std::size_t to) {
+    for (auto i = from; i < to; ++i) {
+        auto const room = make_room(leaf, Layout::home_of(items[i].key), Layout::quads);
+        if (room.slot == Layout::no_slot) return i;
+        hopscotch_insert(leaf, room, items[i].key, items[i].value, [](word_range) {});
+    }
+    return to;
+}
+
 /// One level of a tree under construction: nodes are filled one after the other and written in groups.
 template <typename Layout, typename Session, typename Tree>
 class level_builder {
@@ -40,29 +66,23 @@ public:
     template <typename Items>
     [[nodiscard, gnu::noinline]] task<result<void>>
     build(Items const& items, std::vector<entry<key_type, node_ref>>& children, std::vector<block>& made) {
-        auto const per_node = std::max<std::size_t>(2, Layout::capacity * 9 / 10);
-        auto const nodes = (items.size() + per_node - 1) / per_node;
         auto next = co_await allocate_node(s_, tree_, level_);
         if (!next) co_return next.error();
         made.push_back(next->memory);
-        for (std::size_t i = 0, at = 0; i < nodes; ++i) {
+        for (std::size_t at = 0; at < items.size();) {
             auto const current = *next;
-            bool const last = i + 1 == nodes;
+            view_of<Layout> const node(images_ + filled_ * Layout::words);
+            node.format(static_cast<std::uint8_t>(level_), tree_.handle.tag(), current.memory.lives);
+            if (at > 0) node.set_low(items[at].key);
+            children.push_back({.key = node.low(), .value = current.ref});
+            // Evenly: no node is left with a single entry.
+            auto const nodes = (items.size() - at + loaded_fill<Layout> - 1) / loaded_fill<Layout>;
+            at = fill(node, items, at, at + (items.size() - at + nodes - 1) / nodes);
+            bool const last = at == items.size();
             if (!last) {
                 next = co_await allocate_node(s_, tree_, level_);
                 if (!next) co_return next.error();
                 made.push_back(next->memory);
-            }
-            // Evenly: no node is left with a single entry.
-            auto const n = (items.size() - at + (nodes - i) - 1) / (nodes - i);
-            node_view<Layout> const node(images_ + filled_ * Layout::words);
-            node.format(static_cast<std::uint8_t>(level_), tree_.handle.tag(), current.memory.lives);
-            if (i > 0) node.set_low(items[at].key);
-            for (std::size_t e = 0; e < n; ++e) node.set_entry(e, items[at + e].key, items[at + e].value);
-            node.set_occupancy((word{1} << n) - 1);
-            children.push_back({.key = node.low(), .value = current.ref});
-            at += n;
-            if (!last) {
                 auto meta = node.meta();
                 meta.unbounded = false;
                 node.set_meta(meta);
@@ -117,7 +137,7 @@ build_tree(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, type
 /// not grow, and cannot while we hold the lock.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<bool>>
-lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obstacle<typename Tree::key_type>& stuck) {
+lock_if_empty(Session& s, Tree& tree, node_ref root, view_of<Leaf> empty, obstacle<typename Tree::key_type>& stuck) {
     op read = op::read(root.at(), empty.image(), Leaf::bytes);
     if (auto const r = co_await s.submit(read); !r) co_return r.error();
     auto const lowest = lowest_key<typename Tree::key_type>::value();
@@ -126,13 +146,15 @@ lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obst
         co_return make_error(errc::invalid_argument);
     stuck = obstacle_in(empty, root, tree.handle.tag(), seen, lowest);
     if (seen != visit::here || empty.lock().locked()) co_return false;
-    lock_attempt locking(root.at(), empty.lock(), empty.occupancy(), s.pool().self.tag());
+    auto locking = attempt_lock(empty, root.at(), s.pool().self.tag());
     std::array<op, 3> ops;
     auto const n = locking.plan(ops);
     word root_now = 0;
     ops[n] = op::read(tree.handle.root(), &root_now, word_bytes);
     auto const asked = co_await s.submit(batch(ops).first(n + 1));
-    if (asked && locking.succeeded() && root_now == root.bits()) co_return true;
+    // Read again under the lock: a hopscotch leaf may have got entries in between.
+    bool const still = empty.count() == 0 && empty.meta().unbounded;
+    if (asked && locking.succeeded() && still && root_now == root.bits()) co_return true;
     op undo = locking.undo();
     auto const undone = co_await s.submit(undo);
     if (!asked) co_return asked.error();
@@ -143,32 +165,26 @@ lock_if_empty(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty, obst
 /// Builds the tree and puts it in the place of the empty leaf `root`, which is locked. `empty`: its image.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
-replace_root(Session& s, Tree& tree, node_ref root, node_view<Leaf> empty,
+replace_root(Session& s, Tree& tree, node_ref root, view_of<Leaf> empty,
              std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
     std::vector<block> made;
     auto const built = co_await build_tree<Leaf>(s, tree, sorted, made);
     if (!built) {
         for (auto const& b : made)
             if (auto const r = co_await free_node(s, tree, b); !r) co_return r.error();
-        auto const unlocked = empty.lock().released();
-        word const bits = unlocked.bits();
+        word const bits = empty.unlocked().bits();
         op write = op::write(root.at(), &bits, word_bytes);
         if (auto const r = co_await s.submit(write); !r) co_return r.error();
         co_return built.error();
     }
-    auto meta = empty.meta();
-    meta.dead = true;
-    empty.set_meta(meta);
-    empty.seal(s.pool().self.tag(), true);
-    std::array<op, max_publish_ops> ops;
-    auto const n = plan_publish(empty, root.at(),
-                                {.slots = 0, .payloads = 0, .fences = true, .occupancy = false, .gains = false}, ops);
+    std::array<op, max_rewrite_ops> ops;
+    auto const n = plan_kill(empty, root.at(), s.pool().self.tag(), ops);
     if (auto const r = co_await s.submit(batch(ops).first(n)); !r) co_return r.error();
     op install = op::cas(tree.handle.root(), root.bits(), built->bits());
     if (auto const r = co_await s.submit(install); !r) co_return r.error();
     if (!install.swapped()) co_return make_error(errc::corrupt); // it cannot change while its leaf is locked
     tree.root.store(built->bits(), std::memory_order_relaxed);
-    co_return co_await free_node(s, tree, {.at = root.at(), .lives = meta.incarnation});
+    co_return co_await free_node(s, tree, {.at = root.at(), .lives = empty.meta().incarnation});
 }
 
 template <typename Leaf, typename Session, typename Tree>
@@ -178,7 +194,7 @@ bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typen
         if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);
     if (sorted.empty()) co_return result<void>{};
     scratch_lease const memory(s.scratches());
-    node_view<Leaf> const empty(memory->image(Leaf::bytes));
+    view_of<Leaf> const empty(memory->image(Leaf::bytes));
     auto& claim = memory->template take<lock_request>(1).front();
     retry again;
     for (;;) {

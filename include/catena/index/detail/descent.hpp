@@ -17,6 +17,7 @@
 #include <catena/index/detail/node_edit.hpp>
 #include <catena/index/detail/tree_state.hpp>
 #include <catena/pool/retry.hpp>
+#include <catena/protocol/hopscotch_io.hpp>
 #include <catena/protocol/node_io.hpp>
 
 namespace catena::detail {
@@ -24,8 +25,9 @@ namespace catena::detail {
 template <typename Key>
 struct probe {
     Key key{};
-    node_ref at;     ///< where to look; null = start from the root
-    node_ref parent; ///< the internal node that said so: one level up, or a cached left neighbour
+    node_ref at;       ///< where to look; null = start from the root
+    node_ref parent;   ///< the internal node that said so: one level up, or a cached left neighbour
+    bool wary = false; ///< `at` is a leaf whose low fence nobody told, or that was torn (protocol/hopscotch_io.hpp)
 };
 
 /// What an operation cannot get past: a node that stays torn, locked or dead. None: node is null.
@@ -36,12 +38,23 @@ struct obstacle {
     Key key{};      ///< what led there
 };
 
+/// May a member that is gone have left this alive node so? (A torn one whose lock is free is damaged if it is a hopscotch
+/// leaf: whoever writes one holds its lock till the end.)
+template <typename Layout>
+[[nodiscard]] bool may_be_left_behind(node_view<Layout> const& node) noexcept {
+    return node.lock().locked() || !node.sealed();
+}
+template <typename Layout>
+[[nodiscard]] bool may_be_left_behind(hopscotch_view<Layout> const& leaf) noexcept {
+    return leaf.lock().locked();
+}
+
 /// Is what inspect() said of `node` something that its owner should have ended by now?
 template <typename View>
 [[nodiscard]] obstacle<typename View::key_type> obstacle_in(View const& node, node_ref ref, std::uint16_t index_tag,
                                                             visit seen, typename View::key_type const& key) noexcept {
     bool const dead = node.meta().dead && names(ref, node.meta(), index_tag) && node.lock().locked(); // else it is free
-    if (seen == visit::torn || dead || (seen == visit::here && node.lock().locked()))
+    if ((seen == visit::torn && may_be_left_behind(node)) || dead || (seen == visit::here && node.lock().locked()))
         return {.node = ref, .lock = node.lock(), .key = key};
     return {};
 }
@@ -95,6 +108,7 @@ void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t
             if (r.node.level() >= p.at.level() || !r.node) return; // damage: let the node itself say so
             p.parent = p.at;
             p.at = r.node;
+            p.wary = false;
             break;
         case route::to::stale: // a cached node that never covered the key: whoever led here is out of date
             tree.cache.drop(p.parent);
@@ -130,6 +144,7 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
                 }
                 if (root.level() < level) co_return false;
                 p.at = root;
+                p.wary = false;
             }
             descend_cached(tree, p, level);
             if (!p.at || p.at.level() > level) ++missing;
@@ -175,6 +190,7 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
             advanced = true;
             p.parent = from;
             p.at = child;
+            p.wary = false;
         }
         // Sideways counts against the patience, too: between a merge's two writes (or after its merger died there) left
         // and right send a probe to each other.

@@ -21,7 +21,7 @@
 
 namespace catena::detail {
 
-/// see(ref, lock): called for every node, when it is neither locked nor torn; again if the walk begins again.
+/// see(ref, tag of its last writer): called for every node, when it is neither locked nor torn; again if the walk begins again.
 template <typename Leaf, typename Session, typename Tree, typename See>
 class healer {
 public:
@@ -65,12 +65,13 @@ private:
 
     template <typename Layout>
     [[nodiscard, gnu::noinline]] task<result<bool>> one_level(node_ref first) {
-        node_view<Layout> const node(image_);
+        view_of<Layout> const node(image_);
         children_.clear();
         unlinked_.clear();
         auto listed = listed_;
         std::sort(listed.begin(), listed.end());
         retry again;
+        auto begins = lowest_key<key_type>::value(); // where the next node must begin
         for (auto ref = first; ref;) {
             op read = op::read(ref.at(), image_, Layout::bytes);
             if (auto const r = co_await s_.submit(read); !r) co_return r.error();
@@ -88,9 +89,14 @@ private:
                 if (from_the_top) co_return false;
                 continue;
             }
+            if (low != begins) { // its left neighbour changed after we read it, its link before
+                ++s_.stats().retries;
+                co_return false;
+            }
+            begins = node.high();
             again = {};
             ++report_.nodes;
-            see_(ref, node.lock());
+            see_(ref, node.last_writer());
             if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
             if (!std::binary_search(listed.begin(), listed.end(), ref))
                 unlinked_.push_back(
@@ -125,7 +131,7 @@ template <typename Leaf, typename Session, typename Tree, typename See>
 }
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree) {
-    return heal<Leaf>(s, tree, [](node_ref, lock_word) {});
+    return heal<Leaf>(s, tree, [](node_ref, std::uint32_t) {});
 }
 
 } // namespace catena::detail

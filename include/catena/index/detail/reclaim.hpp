@@ -59,8 +59,8 @@ template <typename Leaf, typename Session, typename Tree>
     auto const catalog = memory->template take<catalog_entry>(catalog_slots);
     if (auto const r = co_await read_catalog(s, catalog); !r) co_return r.error();
     std::vector<word> met;
-    auto const healed = co_await heal<Leaf>(s, tree, [&](node_ref ref, lock_word lock) {
-        if (gone->perhaps(lock.owner())) met.push_back(ref.at().word());
+    auto const healed = co_await heal<Leaf>(s, tree, [&](node_ref ref, std::uint32_t writer) {
+        if (gone->perhaps(writer)) met.push_back(ref.at().word());
     });
     if (!healed) co_return healed.error();
     std::sort(met.begin(), met.end());

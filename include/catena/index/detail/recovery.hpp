@@ -7,7 +7,7 @@
 //            land from now on. Late owners (stalled, not dead) fail with errc::fenced.
 //            T2 CAS lock word: the word that names D -> held by T. Of several T one wins.
 //            T3 READ the node: it does not change any more.  T4 mend the image.  T5 WRITE it, sealed and free.
-// Mend       occupied slots are whole (N2). The fences are as `link` says (N3): unbounded if it is null, else high = the low
+// Mend       (A hopscotch leaf: layout/hopscotch_mend.hpp.) Occupied slots are whole (N2). The fences are as `link` says (N3): unbounded if it is null, else high = the low
 //            fence of the sibling, which never changes. Entries that are not below it go: a split wrote the sibling before
 //            the link, a merge had added entries that the sibling has still.
 //              split   D died before the link: undone. After it: done, but for the separator, which the next writer
@@ -27,6 +27,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -36,9 +37,29 @@
 #include <catena/index/detail/node_edit.hpp>
 #include <catena/pool/membership.hpp>
 #include <catena/protocol/local_locks.hpp>
+#include <catena/protocol/hopscotch_io.hpp>
 #include <catena/protocol/node_io.hpp>
 
 namespace catena::detail {
+
+/// T4: what a node's owner left, as it should be under the fence that its right neighbour tells; none: there is no neighbour.
+template <typename Layout>
+void restore(node_view<Layout> const& node, std::optional<typename Layout::key_type> const& high) noexcept {
+    auto meta = node.meta();
+    meta.dead = false;
+    meta.unbounded = !high.has_value();
+    node.set_meta(meta);
+    if (high) node.set_high(*high);
+    word keep = 0;
+    node.for_each_slot([&](std::size_t slot) {
+        if (cover(node, node.key(slot)) == visit::here) keep |= word{1} << slot;
+    });
+    node.set_occupancy(keep);
+}
+template <typename Layout>
+void restore(hopscotch_view<Layout> const& leaf, std::optional<typename Layout::key_type> const& high) noexcept {
+    hopscotch_mend(leaf, high);
+}
 
 template <typename Layout, typename Session, typename Tree>
 class repairer {
@@ -50,7 +71,7 @@ public:
 
     /// The owner of the obstacle is gone. True: something was mended.
     [[nodiscard, gnu::noinline]] task<result<bool>> run(obstacle<key_type> o) {
-        node_view<Layout> const node(memory_->image(Layout::bytes));
+        view_of<Layout> const node(memory_->image(Layout::bytes));
         auto const seen = co_await look(node, o.node);
         if (!seen) co_return seen.error();
         if (*seen == state::other || node.lock().owner() != o.lock.owner()) co_return false; // somebody is at it
@@ -63,7 +84,7 @@ public:
     [[nodiscard, gnu::noinline]] task<result<bool>> take_over_if_orphaned(View node, node_ref ref) {
         auto const seen = co_await look(node, ref);
         if (!seen) co_return seen.error();
-        if (*seen != state::alive || (node.sealed() && !node.lock().locked())) co_return false;
+        if (*seen != state::alive || !may_be_left_behind(node)) co_return false;
         auto const gone = co_await orphaned(node.lock());
         if (!gone) co_return gone.error();
         if (!*gone) co_return false;
@@ -98,7 +119,7 @@ private:
     /// T2 to T5 for a node that is alive. `node` holds the image whose lock word names a member that is gone.
     template <typename View>
     [[nodiscard, gnu::noinline]] task<result<bool>> take_over(View node, node_ref ref) {
-        if (node.sealed() && !node.lock().locked()) co_return false;
+        if (!may_be_left_behind(node)) co_return false;
         co_return co_await seize(node, ref, to::mend);
     }
 
@@ -143,16 +164,13 @@ private:
     template <typename View>
     [[nodiscard, gnu::noinline]] task<result<bool>> mend(View node, node_ref ref) {
         using layout = typename View::layout;
-        auto meta = node.meta();
-        meta.dead = false;
-        meta.unbounded = !node.link();
-        node.set_meta(meta);
+        std::optional<key_type> high;
         if (node.link()) {
             View const sibling(memory_->image(layout::bytes));
             auto const next = co_await look(sibling, node.link());
             if (!next) co_return next.error();
             if (*next == state::other) co_return make_error(errc::corrupt, ref.at().node());
-            node.set_high(sibling.low());
+            high = sibling.low();
             if (*next == state::dead) {
                 auto const gone = co_await orphaned(sibling.lock());
                 if (!gone) co_return gone.error();
@@ -161,19 +179,12 @@ private:
                 if (!revived || !*revived) co_return revived;
             }
         }
-        word keep = 0;
-        node.for_each_slot([&](std::size_t slot) {
-            if (cover(node, node.key(slot)) == visit::here) keep |= word{1} << slot;
-        });
-        node.set_occupancy(keep);
+        restore(node, high);
         if constexpr (std::is_same_v<layout, inner>) {
             if (auto const r = co_await drop_dead_children(node); !r) co_return r.error();
         }
-        node.seal(s_.pool().self.tag(), false);
-        std::array<op, 4> ops;
-        // gains: the occupancy goes by itself, it may be what is there already.
-        node_changes const all{.slots = 0, .payloads = 0, .fences = true, .occupancy = true, .gains = true};
-        auto const n = plan_publish(node, ref.at(), all, ops);
+        std::array<op, max_rewrite_ops> ops;
+        auto const n = plan_rewrite(node, ref.at(), s_.pool().self.tag(), ops);
         if (auto const r = co_await s_.submit(batch(ops).first(n)); !r) co_return r.error();
         if constexpr (std::is_same_v<layout, inner>) tree_.cache.put(ref, node);
         co_return true;
@@ -216,7 +227,7 @@ private:
         auto const n = sorted_slots(parent, std::span(order));
         std::size_t i = 0;
         while (i + 1 < n && !(o.key < parent.key(order[i + 1]))) ++i;
-        node_view<Layout> const child(memory_->image(Layout::bytes));
+        view_of<Layout> const child(memory_->image(Layout::bytes));
         for (auto const c : {i, i == 0 ? i : i - 1}) {
             if (c >= n) continue;
             auto const healed = co_await take_over_if_orphaned(child, parent.payload(order[c]));
@@ -227,7 +238,7 @@ private:
 
     /// A leaf that died for a bulk load whose loader died before it changed the root.
     [[nodiscard, gnu::noinline]] task<result<bool>> revive_root(obstacle<key_type> o) {
-        node_view<Layout> const node(memory_->image(Layout::bytes));
+        view_of<Layout> const node(memory_->image(Layout::bytes));
         auto const seen = co_await look(node, o.node);
         if (!seen) co_return seen.error();
         if (*seen != state::dead || node.lock().owner() != o.lock.owner()) co_return false;

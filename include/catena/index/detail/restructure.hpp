@@ -68,6 +68,33 @@ template <typename Session, typename Tree>
     co_return install.swapped();
 }
 
+/// Most operations that plan_absorb plans.
+template <typename Layout>
+inline constexpr std::size_t max_absorb_ops = max_publish_ops;
+template <typename Key, typename Value, hopscotch_shape Shape>
+inline constexpr std::size_t max_absorb_ops<hopscotch_layout<Key, Value, Shape>> =
+    hopscotch_layout<Key, Value, Shape>::slots* max_steps<hopscotch_layout<Key, Value, Shape>> + 2;
+
+/// M5 for the left node: takes the entries of `right`, with its fence and link, and gives the lock up. 0: they do not fit.
+template <typename Layout>
+[[nodiscard]] std::size_t plan_absorb(node_view<Layout> const& left, node_view<Layout> const& right, remote_ptr at,
+                                      std::uint32_t me, std::span<op> ops, scratch&) noexcept {
+    node_changes changes;
+    absorb(left, right, changes);
+    left.seal(me, false);
+    return plan_publish(left, at, changes, ops);
+}
+template <typename Layout>
+[[nodiscard]] std::size_t plan_absorb(hopscotch_view<Layout> const& left, hopscotch_view<Layout> const& right,
+                                      remote_ptr at, std::uint32_t me, std::span<op> ops, scratch& memory) {
+    hopscotch_steps steps(left, at, ops, memory);
+    if (!hopscotch_absorb(left, right, [&](word_range r) { steps(r); })) return 0;
+    left.seal(me, false);
+    steps(Layout::contents());
+    steps.unlock();
+    return steps.count();
+}
+
 /// Three nodes locked for a merge, or not.
 template <typename Layout, typename Session, typename Tree>
 class merger {
@@ -129,8 +156,11 @@ private:
         auto const same = [this](auto const& node, node_ref ref) {
             return inspect(node, ref, tree_.handle.tag(), node.low()) == visit::here && !node.lock().locked();
         };
-        return same(left_, locks_[1].node) && same(right_, locks_[2].node) && left_.link() == locks_[2].node &&
-               !parent_.lock().locked() && worthwhile(left_.count(), right_.count());
+        return same(left_, locks_[1].node) && same(right_, locks_[2].node) && !parent_.lock().locked() && still_fit();
+    }
+    /// Under the locks: the images of hopscotch leaves are newer then.
+    [[nodiscard]] bool still_fit() const noexcept {
+        return left_.link() == locks_[2].node && worthwhile(left_.count(), right_.count());
     }
 
     [[nodiscard, gnu::noinline]] task<result<bool>> merge() {
@@ -140,37 +170,31 @@ private:
         if (!fits()) co_return false;
 
         auto const me = s_.pool().self.tag();
-        std::array attempts{lock_attempt(locks_[0].node.at(), parent_.lock(), parent_.occupancy(), me),
-                            lock_attempt(locks_[1].node.at(), left_.lock(), left_.occupancy(), me),
-                            lock_attempt(locks_[2].node.at(), right_.lock(), right_.occupancy(), me)};
+        auto parent = attempt_lock(parent_, locks_[0].node.at(), me);
+        auto left = attempt_lock(left_, locks_[1].node.at(), me);
+        auto right = attempt_lock(right_, locks_[2].node.at(), me);
         std::array<op, 6> taking;
-        std::size_t posted = 0;
-        for (auto& a : attempts) posted += a.plan(std::span(taking).subspan(posted));
+        auto posted = parent.plan(taking);
+        posted += left.plan(std::span(taking).subspan(posted));
+        posted += right.plan(std::span(taking).subspan(posted));
         auto const took = co_await s_.submit(batch(taking).first(posted));
-        if (!took || !std::ranges::all_of(attempts, [](auto const& a) { return a.succeeded(); })) {
-            std::array<op, 3> undo;
-            for (std::size_t i = 0; i < 3; ++i) undo[i] = attempts[i].undo();
+        auto const ops = memory_->template take<op>(max_absorb_ops<Layout> + max_publish_ops);
+        std::size_t n = 0;
+        if (took && parent.succeeded() && left.succeeded() && right.succeeded() && still_fit())
+            n = plan_absorb(left_, right_, locks_[1].node.at(), me, ops, *memory_);
+        if (n == 0) {
+            std::array undo{parent.undo(), left.undo(), right.undo()};
             auto const undone = co_await s_.submit(batch(undo));
             if (!took) co_return took.error();
             if (!undone) co_return undone.error();
             co_return false;
         }
-
-        node_changes left_changes;
-        absorb(left_, right_, left_changes);
-        auto meta = right_.meta();
-        meta.dead = true;
-        right_.set_meta(meta);
-        right_.seal(me, true);
-        auto const ops = memory_->template take<op>(2 * max_publish_ops);
-        auto n = plan_publish(right_, locks_[2].node.at(),
-                              {.slots = 0, .payloads = 0, .fences = true, .occupancy = false, .gains = false}, ops);
-        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+        std::array<op, max_rewrite_ops> kill;
+        auto const kills = plan_kill(right_, locks_[2].node.at(), me, kill);
+        if (auto const r = co_await s_.submit(batch(kill).first(kills)); !r) co_return r.error();
 
         parent_.set_occupancy(parent_.occupancy() & ~(word{1} << separator_slot_));
         parent_.seal(me, false);
-        left_.seal(me, false);
-        n = plan_publish(left_, locks_[1].node.at(), left_changes, ops);
         n += plan_publish(parent_, locks_[0].node.at(),
                           {.slots = 0, .payloads = 0, .fences = false, .occupancy = true, .gains = false},
                           ops.subspan(n));
@@ -188,8 +212,8 @@ private:
     std::uint32_t level_;
     scratch_lease memory_;
     node_view<inner> parent_;
-    node_view<Layout> left_;
-    node_view<Layout> right_;
+    view_of<Layout> left_;
+    view_of<Layout> right_;
     std::span<lock_request> locks_; ///< parent, left, right
     std::uint8_t separator_slot_ = 0;
 };

@@ -107,14 +107,14 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
     constexpr std::size_t usual_fill = std::max<std::size_t>(1, Leaf::slots * 2 / 3);
     scratch_lease const memory(s.scratches());
     auto const images = memory->image(most_leaves * Leaf::bytes);
-    std::array<node_ref, most_leaves> leaves;
+    std::array<typename decltype(tree.cache)::listed_child, most_leaves> leaves;
     std::array<op, most_leaves> ops;
     std::size_t n = 0;
     probe<typename Tree::key_type> p{.key = range.from, .at = {}, .parent = {}};
     retry again;
     while (n < out.size() && !(range.to && !(p.key < *range.to))) {
         if (auto const reached = co_await descend(s, tree, std::span(&p, 1), 0); !reached) co_return reached.error();
-        leaves[0] = p.at;
+        leaves[0] = {.node = p.at, .low = p.key};
         // The cursor stands in the middle of its leaf on average.
         auto const wanted = std::min(most_leaves, (out.size() - n + usual_fill / 2) / usual_fill + 1);
         auto const followers =
@@ -122,15 +122,15 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
                      : 0;
         auto const reads = 1 + followers;
         for (std::size_t i = 0; i < reads; ++i)
-            ops[i] = op::read(leaves[i].at(), images + i * Leaf::words, Leaf::bytes);
+            ops[i] = op::read(leaves[i].node.at(), images + i * Leaf::words, Leaf::bytes);
         if (auto const r = co_await s.submit(batch(ops).first(reads)); !r) co_return r.error();
         bool more = true;
         for (std::size_t i = 0; i < reads && more; ++i) {
             node_view<Leaf> const node(images + i * Leaf::words);
-            auto const seen = inspect(node, leaves[i], tree.handle.tag(), p.key);
+            auto const seen = inspect(node, leaves[i].node, tree.handle.tag(), p.key);
             if (seen != visit::here) {
                 if (i > 0) break; // a guess that was wrong: the cursor's own descent decides
-                auto const stuck = obstacle_in(node, leaves[0], tree.handle.tag(), seen, p.key);
+                auto const stuck = obstacle_in(node, leaves[0].node, tree.handle.tag(), seen, p.key);
                 follow(tree, p, seen, node);
                 if (auto const r = co_await wait_for<Leaf>(s, tree, again, stuck); !r) co_return r.error();
                 more = false;

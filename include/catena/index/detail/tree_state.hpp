@@ -27,11 +27,20 @@ static_assert(lock_word(true, 0x51234, 0, 0).bits() == block_header::held_by(0x5
 static_assert(block_header::meta_of(77, true, false) == node_meta{.dead = true, .incarnation = 77}.bits());
 static_assert(node_meta::from_word(block_header::meta_of(77, true, true)).dead, "a shared block is no live node");
 
+/// Inner nodes may be smaller than the blocks that they lie in.
+template <typename Options>
+[[nodiscard]] constexpr std::size_t inner_bytes_of() noexcept {
+    if constexpr (requires { Options::inner_bytes; })
+        return Options::inner_bytes;
+    else
+        return Options::node_bytes;
+}
+
 template <index_key Key, typename Options>
 struct tree_state {
     using key_type = Key;
     using options = Options;
-    using inner = node_layout<Key, node_ref, Options::node_bytes>;
+    using inner = node_layout<Key, node_ref, inner_bytes_of<Options>()>;
 
     tree_state(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
         : handle(h), cache(cache_bytes), locks(local_locks_of(pool)) {}

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// walk: over all nodes of a tree, level by level from left to right: to verify it, or to free it.
+// walk: over all nodes of a tree, level by level from left to right, to verify it.
 // Thread safety: as the session. Set-up path: allocates, explains in words.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,11 +12,28 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/recovery.hpp>
+#include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/node_edit.hpp>
 #include <catena/index/index.hpp>
-#include <catena/pool/membership.hpp>
 
 namespace catena::detail {
+
+/// What is wrong with the slots of a node as such, in words; empty: nothing.
+template <typename Layout>
+[[nodiscard]] std::string slots_in_disorder(node_view<Layout> const& node) {
+    if ((node.occupancy() & ~Layout::all_slots) != 0) return "occupies slots that it does not have";
+    if (node.count() > Layout::capacity) return "has no free slot";
+    return {};
+}
+template <typename Layout>
+[[nodiscard]] std::string slots_in_disorder(hopscotch_view<Layout> const& leaf) {
+    std::string wrong;
+    leaf.for_each_slot([&](std::size_t slot) {
+        auto const home = Layout::home_of(leaf.key(slot)), quad = slot / quad_word::slots;
+        if (quad != home && quad != Layout::next(home)) wrong = "holds a key outside its neighbourhood";
+    });
+    return wrong;
+}
 
 /// Checks one level after the other. What a level lists as children must be what the level below consists of.
 template <typename Key>
@@ -58,8 +74,7 @@ public:
         if (node.low() != low_) complain(ref, "its low fence is not the high fence of its left neighbour");
         if (!meta.unbounded && !(node.low() < node.high())) complain(ref, "its fences are not in order");
         if (meta.unbounded != !node.link()) complain(ref, "only the rightmost node may lack a high fence and a link");
-        if ((node.occupancy() & ~View::layout::all_slots) != 0) complain(ref, "occupies slots that it does not have");
-        if (node.count() > View::layout::capacity) complain(ref, "has no free slot");
+        if (auto const wrong = slots_in_disorder(node); !wrong.empty()) complain(ref, wrong);
         check_expected(ref);
         slot_order<typename View::layout> order;
         auto const n = sorted_slots(node, std::span(order));
@@ -123,7 +138,7 @@ template <typename View, typename Session>
 template <typename Layout, typename Session, typename Visit>
 [[nodiscard, gnu::noinline]] task<result<node_ref>> walk_level(Session& s, node_ref first, Visit visit_node) {
     scratch_lease const memory(s.scratches());
-    node_view<Layout> const node(memory->image(Layout::bytes));
+    view_of<Layout> const node(memory->image(Layout::bytes));
     auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Layout::bytes;
     auto last = first;
     std::uint64_t seen = 0;
@@ -163,137 +178,6 @@ template <typename Leaf, typename Session, typename Tree>
     checks.end_level(*last);
     report.remote_bytes = report.nodes * Tree::options::node_bytes;
     co_return report;
-}
-
-/// wait_for a node of any level: its owner may be gone.
-template <typename Leaf, typename Session, typename Tree, typename View>
-[[nodiscard, gnu::noinline]] task<result<void>> wait_at_level(Session& s, Tree& tree, retry& again, node_ref ref,
-                                                              View const& node) {
-    obstacle<typename Tree::key_type> const o{.node = ref, .lock = node.lock(), .key = node.low()};
-    if (ref.level() == 0) co_return co_await wait_for<Leaf>(s, tree, again, o);
-    co_return co_await wait_for<typename Tree::inner>(s, tree, again, o);
-}
-
-enum class retirement : std::uint8_t { retired, busy, gone };
-
-/// Locks a node that nobody holds and declares it dead: no late reader takes it for live, its header says that we hold it
-/// (pool/block_header.hpp), and it still leads to its neighbour and its children. Or takes it over, dead, from a client that
-/// is gone, which got that far with a drop of its own.
-/// gone: another life. A memory node lost its contents.
-template <typename Session, typename Tree, typename View>
-[[nodiscard, gnu::noinline]] task<result<retirement>> retire(Session& s, Tree& tree, node_ref ref, View node) {
-    op read = op::read(ref.at(), node.image(), View::layout::bytes);
-    if (auto const r = co_await s.submit(read); !r) co_return r.error();
-    auto meta = node.meta();
-    if (!names(ref, meta, tree.handle.tag())) co_return retirement::gone;
-    auto const seen = node.lock();
-    auto const mine = seen.held_by(s.pool().self.tag());
-    if (meta.dead && seen.locked()) {
-        if (seen.owner() == mine.owner()) co_return retirement::retired; // an earlier drop of ours
-        auto const owner_gone = co_await is_gone(s, seen.owner());
-        if (!owner_gone) co_return owner_gone.error();
-        if (!*owner_gone) co_return retirement::busy;
-        op take = op::cas(ref.at(), seen.bits(), mine.bits());
-        if (auto const r = co_await s.submit(take); !r) co_return r.error();
-        co_return take.swapped() ? retirement::retired : retirement::busy;
-    }
-    if (seen.locked() || !node.sealed()) co_return retirement::busy;
-    lock_attempt locking(ref.at(), seen, node.occupancy(), mine.owner());
-    std::array<op, 2> ops;
-    auto const n = locking.plan(ops);
-    auto const asked = co_await s.submit(batch(ops).first(n));
-    if (!asked || !locking.succeeded()) {
-        op undo = locking.undo();
-        auto const undone = co_await s.submit(undo);
-        if (!asked) co_return asked.error();
-        if (!undone) co_return undone.error();
-        co_return retirement::busy;
-    }
-    meta.dead = true;
-    word const dead = meta.bits();
-    op write = op::write(ref.at() + meta_word * word_bytes, &dead, word_bytes);
-    if (auto const r = co_await s.submit(write); !r) co_return r.error();
-    co_return retirement::retired;
-}
-
-template <typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<node_ref>> read_root(Session& s, Tree& tree) {
-    word root = 0;
-    op read = op::read(tree.handle.root(), &root, word_bytes);
-    if (auto const r = co_await s.submit(read); !r) co_return r.error();
-    co_return node_ref::from_word(root);
-}
-
-/// Retires all nodes from the root on, level by level, each when no writer is inside any more. False: that is not the root
-/// any more. Below a node that is retired nothing dies or is linked: that would need its lock.
-template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<bool>> retire_all(Session& s, Tree& tree, node_ref root,
-                                                           std::vector<block>& retired) {
-    scratch_lease const memory(s.scratches());
-    node_view<Leaf> const node(memory->image(Tree::options::node_bytes)); // headers of all levels lie alike
-    auto& claim = memory->template take<lock_request>(1).front();
-    for (auto first = root; first;) {
-        node_ref below;
-        for (auto ref = first; ref;) {
-            retry again;
-            claim.node = ref;
-            auto done = retirement::busy;
-            while (done == retirement::busy) {
-                bool const looked = tree.locks.try_acquire(claim); // no: another session of ours is inside
-                if (looked) {
-                    auto const tried = co_await retire(s, tree, ref, node);
-                    tree.locks.release(claim, false, 0);
-                    if (!tried) co_return tried.error();
-                    done = *tried;
-                }
-                if (done == retirement::retired) break;
-                auto const now = co_await read_root(s, tree);
-                if (!now) co_return now.error();
-                if (*now != root) co_return false;
-                if (done == retirement::gone) break;
-                bool const dead = looked && node.meta().dead; // not to be revived
-                auto const r =
-                    looked && !dead ? co_await wait_at_level<Leaf>(s, tree, again, ref, node) : co_await again.wait(s);
-                if (r) continue;
-                bool const torn = looked && !node.sealed() && r.error().code == errc::contended;
-                co_return torn ? make_error(errc::corrupt, ref.at().node()) : r.error();
-            }
-            if (done == retirement::gone) break;
-            if (auto const r = co_await keep_lease(s); !r) co_return r.error();
-            if (ref == first && ref.level() > 0)
-                below = child_for(node_view<typename Tree::inner>(node.image()), node.low());
-            retired.push_back({.at = ref.at(), .lives = node.meta().incarnation});
-            ref = node.link();
-        }
-        first = below;
-    }
-    co_return true;
-}
-
-/// Frees all nodes of an index that is being dropped. F1 retires them all, F2 CAS root word -> 0, F3 frees the blocks.
-/// Until F2 a root may grow, or a bulk load end: then F1 comes over all nodes once more; those that it retired are ours.
-/// Whoever drops it again after our death before F2 finds every node where it was; after F2 there is nothing left to do, and
-/// the blocks are found when space is reclaimed: each names us and is dead.
-/// 3 round trips a node, 2 more for most of them to share the block. Errors: corrupt (a node stays torn, its owner lives),
-/// those of the tree's calls; the index is left for another drop.
-template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
-    std::vector<block> retired;
-    for (bool forgotten = false; !forgotten;) {
-        auto const root = co_await read_root(s, tree);
-        if (!root) co_return root.error();
-        retired.clear();
-        auto const all = co_await retire_all<Leaf>(s, tree, *root, retired);
-        if (!all) co_return all.error();
-        if (!*all) continue;
-        op forget = op::cas(tree.handle.root(), root->bits(), 0);
-        if (auto const r = co_await s.submit(forget); !r) co_return r.error();
-        forgotten = forget.swapped();
-    }
-    for (auto const& b : retired)
-        if (auto const r = co_await free_node(s, tree, b); !r && r.error().code != errc::unreachable)
-            co_return r.error();
-    co_return result<void>{};
 }
 
 } // namespace catena::detail

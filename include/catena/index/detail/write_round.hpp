@@ -12,57 +12,41 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/descent.hpp>
 #include <catena/index/detail/node_edit.hpp>
+#include <catena/index/detail/round_base.hpp>
 #include <catena/index/mutation.hpp>
 #include <catena/protocol/node_io.hpp>
 
 namespace catena::detail {
 
-template <typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<bool>> grow_root(Session& s, Tree& tree, std::uint32_t level,
-                                                          typename Tree::key_type separator, node_ref right);
+/// A node that is read, locked and published as a whole.
+template <typename Key>
+struct node_group : round_group<Key> {
+    node_changes changes;
+    lock_word before; ///< as read; what a lock that is given up goes back to
+    word occupancy_before = 0;
+    lock_attempt locking;
+};
+
+template <typename Layout>
+inline constexpr std::size_t nearly_empty = std::max<std::size_t>(1, Layout::capacity / 16);
+
+/// Is it time to look for a neighbour to merge with? Not at every erase: looking costs two round trips.
+template <typename Layout, typename Options>
+[[nodiscard]] constexpr bool underfull(std::size_t count) noexcept {
+    return count <= nearly_empty<Layout> || (count % 4 == 0 && count < Layout::capacity * Options::merge_below / 100);
+}
+
 template <typename Layout, typename Session, typename Tree>
-class write_round {
+class write_round : public round_base<Layout, Session, Tree, node_group<typename Layout::key_type>> {
+    using base = round_base<Layout, Session, Tree, node_group<typename Layout::key_type>>;
+    using base::forget_outcomes, base::group_by_node, base::groups_, base::in_force_, base::internal, base::level_,
+        base::lock_locally, base::memory_, base::mutations_, base::of, base::order_, base::probes_, base::route,
+        base::s_, base::settle, base::stuck_, base::suspect, base::tree_, base::drop_right;
+
 public:
-    using key_type = typename Layout::key_type;
-    using mutation_type = mutation<key_type, typename Layout::payload_type>;
-    using inner = typename Tree::inner;
-    using view = node_view<Layout>;
-
-    /// pending: which mutations to apply; probes: of all mutations, kept from round to round.
-    write_round(Session& s, Tree& tree, std::uint32_t level, std::span<mutation_type> mutations,
-                std::span<probe<key_type>> probes, std::span<std::uint32_t const> pending, scratch& memory)
-        : s_(s), tree_(tree), level_(level), mutations_(mutations), probes_(probes), pending_(pending),
-          memory_(&memory) {}
-
-    enum class stage : std::uint8_t {
-        skipped, ///< not this round
-        reading, ///< local lock held
-        editing, ///< image valid, changes to publish
-        locked,  ///< remote lock held
-    };
-
-    struct group : lock_request {
-        std::uint32_t first = 0; ///< its mutations: order_[first, last)
-        std::uint32_t last = 0;
-        stage at = stage::skipped;
-        bool holds_local = false;
-        bool splits = false;
-        node_changes changes;
-        lock_word before; ///< as read; what a lock that is given up goes back to
-        word occupancy_before = 0;
-        new_node right; ///< of a split
-        word* right_image = nullptr;
-        key_type separator{}; ///< of a split, or of a sibling that lacks one
-        node_ref unlinked;    ///< such a sibling
-        lock_attempt locking;
-        bool handing = false; ///< the lock goes to the next local waiter
-
-        [[nodiscard]] bool published() const noexcept { return at == stage::locked; }
-    };
-
-    static constexpr bool internal = std::is_same_v<typename Layout::payload_type, node_ref>;
+    using base::base, base::image_of;
+    using typename base::group, typename base::key_type, typename base::stage, typename base::view;
 
     /// Sets the outcomes of what it applied. After an error nothing of this round is locked, and what was not published
     /// is pending.
@@ -72,15 +56,9 @@ public:
         co_return done;
     }
 
-    /// What kept a mutation from being applied in this round.
-    [[nodiscard]] obstacle<key_type> const& stuck() const noexcept { return stuck_; }
-    /// The nodes of this round, as they are now.
-    [[nodiscard]] std::span<group const> groups() const noexcept { return groups_; }
-    [[nodiscard]] view image_of(group const& g) const noexcept { return view(g.image); }
-    [[nodiscard]] bool erased_from(group const& g) const noexcept {
-        return std::ranges::any_of(order_.subspan(g.first, g.last - g.first), [this](std::uint32_t i) {
-            return mutations_[i].outcome == mutation_outcome::erased;
-        });
+    /// Did erases leave the node so empty that a neighbour might take the rest?
+    [[nodiscard]] bool wants_merge(group const& g) const noexcept {
+        return underfull<Layout, typename Tree::options>(image_of(g).count()) && this->erased_from(g);
     }
 
 private:
@@ -89,6 +67,7 @@ private:
         if (!found) co_return found.error();
         if (!*found) co_return result<void>{}; // the root grew, or is about to: next round
         group_by_node();
+        ops_ = memory_->template take<op>(2 * groups_.size());
         if (auto const r = co_await lock_locally(); !r) co_return r.error();
         if (auto const r = co_await read(); !r) co_return r.error();
         if (auto const r = co_await edit_all(); !r) co_return r.error();
@@ -125,59 +104,6 @@ private:
             (void)co_await overcome<Layout>(s_, tree_, half_done);
         }
         groups_ = {};
-        co_return result<void>{};
-    }
-
-    /// Probes of pending mutations to their nodes. False: there is no such level yet.
-    [[nodiscard, gnu::noinline]] task<result<bool>> route() {
-        auto const wanted = memory_->template take<probe<key_type>>(pending_.size());
-        for (std::size_t i = 0; i < pending_.size(); ++i) wanted[i] = probes_[pending_[i]];
-        auto const found = co_await descend(s_, tree_, wanted, level_);
-        if (!found) co_return found.error();
-        if (!*found) { // only a link can ask for a level above the root
-            auto& m = mutations_[pending_.front()];
-            if constexpr (internal) {
-                auto const grown = co_await grow_root(s_, tree_, level_, m.key, m.value);
-                if (!grown) co_return grown.error();
-                if (*grown) m.outcome = mutation_outcome::inserted;
-            }
-            co_return false;
-        }
-        for (std::size_t i = 0; i < pending_.size(); ++i) probes_[pending_[i]] = wanted[i];
-        co_return true;
-    }
-
-    void group_by_node() {
-        order_ = memory_->template take<std::uint32_t>(pending_.size());
-        std::copy(pending_.begin(), pending_.end(), order_.begin());
-        std::sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) {
-            return probes_[a].at != probes_[b].at ? probes_[a].at < probes_[b].at : a < b;
-        });
-        std::size_t n = 0;
-        for (std::size_t i = 0; i < order_.size(); ++i)
-            n += i == 0 || probes_[order_[i]].at != probes_[order_[i - 1]].at;
-        n = std::min(n, Tree::options::batch_nodes);
-        groups_ = memory_->template take<group>(n);
-        std::uint32_t i = 0;
-        for (auto& g : groups_) {
-            g.first = i;
-            g.node = probes_[order_[i]].at;
-            while (i < order_.size() && probes_[order_[i]].at == g.node) ++i;
-            g.last = i;
-            g.image = memory_->image(Layout::bytes);
-        }
-        ops_ = memory_->template take<op>(2 * n);
-        in_force_ = memory_->template take<typename Layout::payload_type>(mutations_.size());
-    }
-
-    [[nodiscard, gnu::noinline]] task<result<void>> lock_locally() {
-        auto& first = groups_.front();
-        co_await tree_.locks.acquire(s_, first);
-        if (!first.granted_or_why) co_return first.granted_or_why.error();
-        for (auto& g : groups_) {
-            g.holds_local = &g == &first || tree_.locks.try_acquire(g);
-            if (g.holds_local) g.at = stage::reading;
-        }
         co_return result<void>{};
     }
 
@@ -223,14 +149,6 @@ private:
             }
         }
         co_return result<void>{};
-    }
-
-    /// A writer got to the right sibling over `g`. The second time in a row it is linked, in case its splitter died.
-    void suspect(group& g) noexcept {
-        auto const node = image_of(g);
-        if (tree_.unlinked.exchange(node.link().bits(), std::memory_order_relaxed) != node.link().bits()) return;
-        g.unlinked = node.link();
-        g.separator = node.high();
     }
 
     /// Splits a full node in memory and lets the waiting mutations into the halves.
@@ -311,7 +229,7 @@ private:
     /// Calls visit(i) for the mutations of a group that its image holds already.
     template <typename Visit>
     void for_each_answered(group const& g, Visit visit_one) const {
-        for (auto const i : order_.subspan(g.first, g.last - g.first))
+        for (auto const i : of(g))
             if (mutations_[i].outcome != mutation_outcome::pending) visit_one(i);
     }
 
@@ -373,42 +291,9 @@ private:
         co_return result<void>{};
     }
 
-    /// A split that does not happen: its right half was never reachable, and its block's next life has another name.
-    [[nodiscard, gnu::noinline]] task<result<void>> drop_right(group& g) {
-        if (!g.splits) co_return result<void>{};
-        g.splits = false;
-        g.unlinked = {};
-        co_return co_await free_node(s_, tree_, g.right.memory);
-    }
+    void release(group& g, bool handed) { base::release(g, handed, Layout::bytes); }
 
-    void release(group& g, bool handed) {
-        if (!g.holds_local) return;
-        g.holds_local = false;
-        tree_.locks.release(g, handed, Layout::bytes);
-    }
-
-    /// The outcomes of this group are final: inserts learn what was there before them.
-    void settle(group const& g) noexcept {
-        for (auto const i : order_.subspan(g.first, g.last - g.first))
-            if (mutations_[i].outcome == mutation_outcome::present) mutations_[i].value = in_force_[i];
-    }
-
-    void forget_outcomes(group& g) noexcept {
-        for (auto i = g.first; i < g.last; ++i) mutations_[order_[i]].outcome = mutation_outcome::pending;
-    }
-
-    Session& s_;
-    Tree& tree_;
-    std::uint32_t level_;
-    std::span<mutation_type> mutations_;
-    std::span<probe<key_type>> probes_;
-    std::span<std::uint32_t const> pending_;
-    scratch* memory_;
-    std::span<std::uint32_t> order_; ///< pending mutations, those of one node together
-    std::span<group> groups_;
     std::span<op> ops_;
-    obstacle<key_type> stuck_;
-    std::span<typename Layout::payload_type> in_force_; ///< of each mutation: what an insert found present
     std::span<word> child_meta_; ///< internal nodes: of each linked child, as read under the parent's lock
 };
 

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// blink_tree: what the trees have in common: all calls but find, find_many and scan, which depend on the kind of leaf.
+//
+// Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread. All sessions
+// are of the pool object that the tree was opened with, which lives longer.
+// Linearizable per key: find, find_many (each key by itself), insert, upsert, erase take effect at one moment between
+// call and return. Keys of one batch take effect at different moments.
+// Cost: round trips and verbs stand at Self and chime_tree, internal nodes cached, nobody else on the same leaf; a node
+// that is not cached adds a round trip for its level, a lost race or torn read the round trips of another try.
+// Errors of all calls: contended (a lock stayed held for pool_options::patience), dropped, unreachable, timed_out;
+// of writes also out_of_memory, lease_lost. Unless said otherwise nothing changed then.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/batch_write.hpp>
+#include <catena/index/detail/bulk_load.hpp>
+#include <catena/index/detail/descent.hpp>
+#include <catena/index/detail/drop.hpp>
+#include <catena/index/detail/heal.hpp>
+#include <catena/index/detail/reclaim.hpp>
+#include <catena/index/detail/restructure.hpp>
+#include <catena/index/detail/tree_state.hpp>
+#include <catena/index/detail/walk.hpp>
+#include <catena/index/index.hpp>
+#include <catena/index/mutation.hpp>
+#include <catena/pool/membership.hpp>
+
+namespace catena::detail {
+
+/// Self: the tree, which has `type_name` and `layout_version`. Leaf: the layout of its leaves. State: a tree_state.
+template <typename Self, typename Leaf, typename State>
+class blink_tree {
+public:
+    using key_type = typename Leaf::key_type;
+    using value_type = typename Leaf::payload_type;
+    using options = typename State::options;
+    using leaf = Leaf;
+
+    /// What the catalog says about an index of this type.
+    [[nodiscard]] static index_spec spec(std::string_view name) noexcept {
+        index_spec s;
+        s.set_name(name);
+        s.set_type(Self::type_name);
+        s.layout_version = Self::layout_version;
+        s.key_bytes = sizeof(key_type);
+        s.value_bytes = sizeof(value_type);
+        s.node_bytes = options::node_bytes;
+        return s;
+    }
+
+    /// Enters a new, empty index into the pool's catalog. cache_bytes: bound of this client's copies of internal nodes.
+    /// Errors (words): invalid_argument (name), already_exists, full, out_of_memory.
+    template <typename Session>
+    [[nodiscard]] static setup_result<Self> create(Session& s, std::string_view name, std::size_t cache_bytes) {
+        if (name.empty() || name.size() > index_spec::max_name)
+            return setup_error(errc::invalid_argument, "an index name has 1 to 47 characters, '" + std::string(name) +
+                                                           "' has " + std::to_string(name.size()));
+        auto const created =
+            sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return first_leaf(s, h); }));
+        if (!created) {
+            auto const code = created.error().code;
+            if (code == errc::already_exists)
+                return setup_error(code, "the pool has an index '" + std::string(name) + "' already");
+            if (code == errc::full)
+                return setup_error(code,
+                                   "the catalog is full: a pool holds " + std::to_string(catalog_slots) + " indexes");
+            return setup_error(created.error());
+        }
+        return Self(s.pool(), *created, cache_bytes);
+    }
+
+    /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
+    template <typename Session>
+    [[nodiscard]] static setup_result<Self> open(Session& s, std::string_view name, std::size_t cache_bytes) {
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        if (found->phase != index_phase::ready)
+            return setup_error(errc::dropped, "the index '" + std::string(name) + "' is being dropped");
+        return Self(s.pool(), found->handle, cache_bytes);
+    }
+
+    /// Takes the index off the catalog and frees its nodes. Other clients' calls end with errc::dropped from then on.
+    /// Walks the whole index: 3 round trips a node. After an error it can no longer be opened, but dropped again.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
+        return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
+    }
+
+    /// Drops the index of that name, also one whose drop another client left. 1 round trip more than drop(s). Errors (words):
+    /// not_found, bad_format (names the field that differs), dropped (by another client, just now), those of drop(s).
+    template <typename Session>
+    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        Self tree(s.pool(), found->handle, 0);
+        if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
+        return {};
+    }
+
+    /// Adds key and value if the key is absent. True: it was; false: it was there, nothing changed.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<bool>> insert(Session& s, key_type const& key, value_type const& value) {
+        return one(s, key, value, mutation_kind::insert, mutation_outcome::inserted);
+    }
+
+    /// As insert, but tells the value in force: `value`, or the one that was there first.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<value_type>> insert_if_absent(Session& s, key_type const& key,
+                                                                           value_type const& value) {
+        mutation<key_type, value_type> m{
+            .key = key, .value = value, .kind = mutation_kind::insert, .outcome = mutation_outcome::pending};
+        if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
+        co_return m.value;
+    }
+
+    /// Sets the value of `key`. True: the key is new.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<bool>> upsert(Session& s, key_type const& key, value_type const& value) {
+        return one(s, key, value, mutation_kind::upsert, mutation_outcome::inserted);
+    }
+
+    /// True: the key was there and is gone. Where a leaf becomes nearly empty a neighbour is looked for, now and then: 2 round
+    /// trips more, and 3 more if they are merged.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<bool>> erase(Session& s, key_type const& key) {
+        return one(s, key, value_type{}, mutation_kind::erase, mutation_outcome::erased);
+    }
+
+    /// Erases `key` if its value equals `expected`, byte by byte. Costs as erase.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<bool>> erase_if(Session& s, key_type const& key,
+                                                             value_type const& expected) {
+        return one(s, key, expected, mutation_kind::erase_if, mutation_outcome::erased);
+    }
+
+    /// Applies all changes and says in each what became of it. Keys should differ; equal ones are applied in an order of
+    /// the tree's choice. The round trips of one change for every options::batch_nodes changes.
+    /// On an error those whose outcome is not pending took effect.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> apply(Session& s,
+                                                          std::span<mutation<key_type, value_type>> changes) {
+        for (auto const& m : changes)
+            if (m.kind == mutation_kind::link) co_return make_error(errc::invalid_argument);
+        for (std::size_t at = 0; at < changes.size(); at += options::batch_nodes) {
+            if (auto const r = co_await keep_lease(s); !r) co_return r.error();
+            auto const n = std::min(options::batch_nodes, changes.size() - at);
+            detail::batch_writer<leaf, Session, State> writer(s, *state_, 0, changes.subspan(at, n));
+            if (auto const r = co_await writer.run(); !r) {
+                if (r.error().code == errc::unreachable) s.allocation().lose(r.error().node);
+                co_return r.error();
+            }
+        }
+        co_return result<void>{};
+    }
+
+    /// Fills an empty index with strictly ascending entries, leaves about nine tenths full. Errors: invalid_argument
+    /// (not ascending, or the index is not empty, or was once so full that its leaf split); the index is unchanged after
+    /// any error. Others may use the index: their writes wait until it is done.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(Session& s,
+                                                              std::span<entry<key_type, value_type> const> sorted) {
+        return detail::bulk_load<leaf>(s, *state_, sorted);
+    }
+
+    /// Walks the whole index and checks every invariant. For an index that nobody is changing; reads every node.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s) {
+        return detail::verify<leaf>(s, *state_);
+    }
+
+    /// Walks the whole index and finishes what clients that died left half done, waiting for their leases to run out.
+    /// Right answers do not need it: who runs into a dead client's lock takes it over. Others may use the index
+    /// meanwhile. Reads every node.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
+        return detail::heal<leaf>(s, *state_);
+    }
+
+    /// Frees what clients that died held: blocks that are in no index, rests of chunks. Other members are watched for a
+    /// lease; those that stand still all that time are shut out for good, be they dead or merely idle. recover() is a
+    /// part of it. Others may use the pool meanwhile. Reads every node, and the header of every block of the pool, 256 a
+    /// round trip. On an error what was found until then is free.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim(Session& s) {
+        return detail::reclaim<leaf>(s, *state_);
+    }
+
+    [[nodiscard]] std::size_t cache_bytes() const { return state_->cache.bytes_used(); }
+    [[nodiscard]] std::size_t cache_capacity_bytes() const { return state_->cache.capacity_bytes(); }
+    [[nodiscard]] catalog_handle handle() const noexcept { return state_->handle; }
+
+protected:
+    blink_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
+        : state_(std::make_unique<State>(pool, h, cache_bytes)) {}
+
+    /// Ready or being dropped. Errors: not_found, bad_format.
+    template <typename Session>
+    [[nodiscard]] static setup_result<catalog_listing> look_up(Session& s, std::string_view name) {
+        auto const all = sync_wait(s, list_indexes(s));
+        if (!all) return setup_error(all.error());
+        for (auto const& listing : *all) {
+            if (listing.spec.name_view() != name) continue;
+            if (auto const wrong = mismatch(listing.spec, spec(name))) return setup_error(errc::bad_format, *wrong);
+            return listing;
+        }
+        return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
+    }
+
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {
+        auto taken = co_await allocate(s, options::node_bytes);
+        if (!taken) co_return taken.error();
+        ++taken->lives;
+        scratch_lease const memory(s.scratches());
+        view_of<leaf> const node(memory->image(leaf::bytes));
+        node.format(0, handle.tag(), taken->lives);
+        node.seal(s.pool().self.tag(), false);
+        op write = op::write(taken->at, node.image(), leaf::bytes);
+        if (auto const r = co_await s.submit(write); !r) co_return r.error();
+        co_return node_ref(taken->at, 0, taken->lives).bits();
+    }
+
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<bool>> one(Session& s, key_type key, value_type value, mutation_kind kind,
+                                                        mutation_outcome yes) {
+        mutation<key_type, value_type> m{
+            .key = key, .value = value, .kind = kind, .outcome = mutation_outcome::pending};
+        if (auto const r = co_await apply(s, std::span(&m, 1)); !r) co_return r.error();
+        co_return m.outcome == yes;
+    }
+
+    std::unique_ptr<State> state_;
+};
+
+} // namespace catena::detail

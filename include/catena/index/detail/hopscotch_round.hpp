@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+// hopscotch_round: one attempt to apply pending mutations to hopscotch leaves, all in the same round trips
+// (protocol/hopscotch_io.hpp has the protocol of one leaf, index/detail/batch_write.hpp what happens between rounds).
+//
+// For all leaves that the pending mutations belong to:
+//   1 descend, local locks    as every round
+//   2 CAS and READ            the lock word of each leaf, and the neighbourhood of the key; the whole leaf where several keys
+//                             of it change, or where the last key found little room in it
+//   3 READ                    whole leaves where there is no room, or the key is beyond the fence and the header is wanted
+//   4 WRITE                   right leaves of those that split
+//   5 WRITE                   all steps, and the lock words; local locks are released, remote locks perhaps handed over
+// 2 round trips as a rule; 3 and 4 are there when somebody needs them.
+// Thread safety: as the session.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/node_edit.hpp>
+#include <catena/index/detail/round_base.hpp>
+#include <catena/index/mutation.hpp>
+#include <catena/protocol/hopscotch_io.hpp>
+
+namespace catena::detail {
+
+template <typename Key>
+struct hopscotch_group : round_group<Key> {
+    op* take = nullptr;  ///< the CAS
+    bool header = false; ///< the image has it
+    bool whole = false;  ///< the image has everything
+    bool full = false;   ///< there is no room for a mutation
+    bool lacks = false;  ///< ... or it cannot be told without the whole leaf
+    std::span<op> steps; ///< room for them
+    std::size_t step_count = 0;
+};
+
+template <typename Layout, typename Session, typename Tree>
+class hopscotch_round : public round_base<Layout, Session, Tree, hopscotch_group<typename Layout::key_type>> {
+    using base = round_base<Layout, Session, Tree, hopscotch_group<typename Layout::key_type>>;
+    using base::drop_right, base::forget_outcomes, base::group_by_node, base::groups_, base::in_force_, base::level_,
+        base::lock_locally, base::memory_, base::mutations_, base::of, base::probes_, base::route, base::s_,
+        base::settle, base::stuck_, base::suspect, base::tree_;
+
+public:
+    using base::base, base::image_of;
+    using typename base::group, typename base::key_type, typename base::mutation_type, typename base::stage,
+        typename base::view;
+
+    /// Sets the outcomes of what it applied. After an error nothing of this round is locked, and what was not published
+    /// is pending.
+    [[nodiscard, gnu::noinline]] task<result<void>> run() {
+        auto const done = co_await attempt();
+        if (!done) (void)co_await give_up(done.error()); // the first error is the one that counts
+        co_return done;
+    }
+
+    /// Did an erase leave a neighbourhood nearly empty? More of the leaf is not known as a rule.
+    [[nodiscard]] bool wants_merge(group const& g) const noexcept {
+        auto const leaf = image_of(g);
+        return std::ranges::any_of(of(g), [&](std::uint32_t i) {
+            if (mutations_[i].outcome != mutation_outcome::erased) return false;
+            auto const home = Layout::home_of(mutations_[i].key);
+            return std::popcount(leaf.quad(home).occupancy()) +
+                       std::popcount(leaf.quad(Layout::next(home)).occupancy()) <=
+                   1;
+        });
+    }
+
+private:
+    [[nodiscard, gnu::noinline]] task<result<void>> attempt() {
+        auto const found = co_await route();
+        if (!found) co_return found.error();
+        if (!*found) co_return result<void>{};
+        group_by_node();
+        if (auto const r = co_await lock_locally(); !r) co_return r.error();
+        if (auto const r = co_await take_and_read(); !r) co_return r.error();
+        for (auto& g : groups_)
+            if (g.at == stage::locked) edit(g);
+        if (auto const r = co_await read_whole(); !r) co_return r.error();
+        if (auto const r = co_await split(); !r) co_return r.error();
+        co_return co_await publish();
+    }
+
+    /// Something could not be had: no lock is left behind. Of a batch that failed nobody knows what it did: locks of leaves
+    /// that are as they were are given back by CAS, others are mended.
+    [[nodiscard, gnu::noinline]] task<result<void>> give_up(error why) {
+        auto const me = s_.pool().self.tag();
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.holds_local) forget_outcomes(g);
+            if (!publishing_ && (g.take != nullptr || g.handed)) ops_[n++] = unlock_by_cas(g, me);
+        }
+        if (n > 0) (void)co_await s_.submit(ops_.first(n));
+        for (auto& g : groups_) {
+            if (!publishing_) (void)co_await drop_right(g); // never linked: its block is free again
+            if (!g.holds_local) continue;
+            g.holds_local = false;
+            if (why.code == errc::out_of_memory)
+                tree_.locks.release(g, false, 0);
+            else
+                tree_.locks.release_and_refuse(g, why);
+            if (!publishing_ || g.at != stage::locked) continue;
+            obstacle<key_type> const half_done{
+                .node = g.node, .lock = lock_word(true, me, 0, 0), .key = this->key_in(g)};
+            (void)co_await overcome<Layout>(s_, tree_, half_done);
+        }
+        groups_ = {};
+        co_return result<void>{};
+    }
+
+    [[nodiscard]] lock_word free_lock(group const& g) const noexcept {
+        return view::free_lock(tree_.handle.tag(), g.node.incarnation());
+    }
+    [[nodiscard]] op unlock_by_cas(group const& g, std::uint32_t me) const noexcept {
+        return op::cas(g.node.at(), free_lock(g).held_by(me).bits(), free_lock(g).bits());
+    }
+
+    /// W1 for all leaves.
+    [[nodiscard, gnu::noinline]] task<result<void>> take_and_read() {
+        ops_ = memory_->template take<op>((1 + max_neighbourhood_reads) * groups_.size());
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::reading) continue;
+            auto const free = free_lock(g);
+            if (!g.handed) {
+                g.take = &ops_[n];
+                ops_[n++] = op::cas(g.node.at(), free.bits(), free.held_by(s_.pool().self.tag()).bits());
+            }
+            auto const& p = probes_[of(g).front()];
+            auto const home = Layout::home_of(p.key);
+            g.whole = !Tree::options::neighbourhood_reads || of(g).size() > 1 || home + 1 == Layout::quads ||
+                      tree_.crowded.contains(g.node);
+            g.header = g.whole || p.wary;
+            auto const leaf = image_of(g);
+            if (g.whole)
+                ops_[n++] = plan_read_whole(leaf, g.node);
+            else
+                n += plan_read(leaf, g.node, tree_.handle.tag(), home, p.wary, ops_.subspan(n));
+        }
+        if (n == 0) co_return result<void>{};
+        if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        for (auto& g : groups_) {
+            if (g.at != stage::reading) continue;
+            if (g.handed || g.take->swapped())
+                g.at = stage::locked;
+            else
+                was_not_had(g);
+        }
+        co_return result<void>{};
+    }
+
+    /// Somebody else has the lock, or that leaf is no more: the header says which, the next time at the latest.
+    void was_not_had(group& g) {
+        ++s_.stats().retries;
+        lock_word const found(g.take->fetched);
+        auto const leaf = image_of(g);
+        for (auto const i : of(g)) {
+            auto& p = probes_[i];
+            auto const seen = g.header ? inspect_header(leaf, g.node, tree_.handle.tag(), p.key) : visit::here;
+            p.wary = true;
+            if (found.locked() && seen != visit::stale) stuck_ = {.node = g.node, .lock = found, .key = p.key};
+            if (seen != visit::here) follow(tree_, p, seen, leaf);
+        }
+        g.at = stage::skipped;
+        g.take = nullptr;
+        this->release(g, false, 0);
+    }
+
+    /// Applies what can be applied to the image, and notes the steps. Whatever was noted before is forgotten.
+    void edit(group& g) {
+        most_moves_ = g.whole ? Tree::options::most_moves : 0; // only then it is known who could move
+        if (g.steps.empty()) g.steps = memory_->template take<op>(of(g).size() * max_steps<Layout> + 2);
+        auto const leaf = image_of(g);
+        hopscotch_steps steps(leaf, g.node.at(), g.steps, *memory_);
+        g.lacks = g.full = false;
+        // Quads are sealed again under the copy of the fence that is their own; only one was read.
+        if (!g.whole) leaf.set_high(leaf.fence(Layout::fence_of(Layout::home_of(this->key_in(g)))));
+        for (auto const i : of(g)) {
+            auto& p = probes_[i];
+            auto const sighting = look_for(leaf, g.node, tree_.handle.tag(), p.key, g.header);
+            if (sighting.seen == visit::here) {
+                if (apply(leaf, i, sighting.slot, [&](word_range r) { steps(r); })) continue;
+                (g.whole ? g.full : g.lacks) = true;
+            } else if (sighting.seen == visit::right && !g.whole) {
+                g.lacks = true;
+            } else { // torn under the lock: damaged; nobody is at it
+                if (sighting.seen == visit::right) suspect(g);
+                follow(tree_, p, sighting.seen, leaf);
+                p.wary = true;
+            }
+        }
+        g.step_count = steps.count();
+    }
+
+    /// One mutation whose key is in `slot`, or absent. Emits its steps. False: there is no room, as far as the image tells.
+    template <typename Emit>
+    [[nodiscard]] bool apply(view leaf, std::uint32_t i, std::size_t slot, Emit emit) {
+        auto& m = mutations_[i];
+        bool const found = slot != Layout::no_slot;
+        switch (m.kind) {
+        case mutation_kind::insert:
+            if (!found) break;
+            in_force_[i] = leaf.payload(slot);
+            m.outcome = mutation_outcome::present;
+            return true;
+        case mutation_kind::upsert:
+            if (!found) break;
+            if (!same_bytes(leaf.payload(slot), m.value)) hopscotch_replace(leaf, slot, m.value, emit);
+            m.outcome = mutation_outcome::replaced;
+            return true;
+        case mutation_kind::erase:
+        case mutation_kind::erase_if:
+            if (!found) {
+                m.outcome = mutation_outcome::absent;
+            } else if (m.kind == mutation_kind::erase_if && !same_bytes(leaf.payload(slot), m.value)) {
+                m.outcome = mutation_outcome::differs;
+            } else {
+                hopscotch_erase(leaf, slot, emit);
+                m.outcome = mutation_outcome::erased;
+            }
+            return true;
+        case mutation_kind::link: return true;
+        }
+        auto const room = make_room(leaf, Layout::home_of(m.key), most_moves_);
+        if (room.slot == Layout::no_slot) return false;
+        hopscotch_insert(leaf, room, m.key, m.value, emit);
+        m.outcome = mutation_outcome::inserted;
+        return true;
+    }
+
+    /// Leaves of which more must be known; what was applied to a part of them is applied again.
+    [[nodiscard, gnu::noinline]] task<result<void>> read_whole() {
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::locked || !g.lacks) continue;
+            forget_outcomes(g);
+            ops_[n++] = plan_read_whole(image_of(g), g.node);
+        }
+        if (n == 0) co_return result<void>{};
+        if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        for (auto& g : groups_) {
+            if (g.at != stage::locked || !g.lacks) continue;
+            g.whole = g.header = true;
+            edit(g);
+        }
+        co_return result<void>{};
+    }
+
+    /// Full leaves to which nothing else was done are split; the others next time.
+    [[nodiscard, gnu::noinline]] task<result<void>> split() {
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::locked) continue;
+            if (g.whole) tree_.crowded.note(g.node, image_of(g).count() * 100 >= Layout::slots * crowded_percent);
+            if (!g.full || g.step_count > 0) continue;
+            if (auto const r = co_await prepare_split(g); !r) co_return r.error();
+            ops_[n++] = op::write(g.right.ref.at(), g.right_image, Layout::used_words * word_bytes);
+        }
+        if (n == 0) co_return result<void>{};
+        co_return co_await s_.submit(ops_.first(n));
+    }
+
+    /// Splits a full leaf in memory and lets the waiting mutations into the halves.
+    [[nodiscard, gnu::noinline]] task<result<void>> prepare_split(group& g) {
+        auto const made = co_await allocate_node(s_, tree_, level_);
+        if (!made) co_return made.error();
+        g.right = *made;
+        g.right_image = memory_->image(Layout::bytes);
+        g.splits = true;
+        g.unlinked = g.right.ref;
+        auto const me = s_.pool().self.tag();
+        most_moves_ = Tree::options::most_moves;
+        auto const left = image_of(g);
+        view const right(g.right_image);
+        auto const waiting = std::ranges::find_if(
+            of(g), [&](std::uint32_t i) { return mutations_[i].outcome == mutation_outcome::pending; });
+        slot_order<Layout> order;
+        auto const sorted = sorted_slots(left, std::span(order));
+        auto const middle =
+            split_point(left, std::span<std::uint8_t const>(order.data(), sorted), probes_[*waiting].key);
+        g.separator = left.key(order[middle]);
+        hopscotch_split(left, right, g.right.ref, g.right.memory.lives, g.separator);
+        left.seal(me, true);
+        right.seal(me, false);
+        hopscotch_steps steps(left, g.node.at(), g.steps, *memory_);
+        steps(Layout::contents());
+        for (auto const i : of(g)) {
+            if (mutations_[i].outcome != mutation_outcome::pending) continue;
+            auto const& key = mutations_[i].key;
+            if (look_for(left, g.node, tree_.handle.tag(), key, true).seen == visit::here) {
+                (void)apply(left, i, left.find(key), [&](word_range r) { steps(r); }); // no room: next round
+            } else if (!right.below(key) && !right.above(key)) {
+                (void)apply(right, i, right.find(key), [](word_range) {}); // written as a whole
+            }
+        }
+        g.step_count = steps.count();
+        right.seal(me, false);
+        co_return result<void>{};
+    }
+
+    /// W2 for all leaves.
+    [[nodiscard, gnu::noinline]] task<result<void>> publish() {
+        std::size_t room = 0;
+        for (auto const& g : groups_)
+            if (g.at == stage::locked) room += g.step_count + 1;
+        if (room == 0) co_return result<void>{};
+        auto const ops = memory_->template take<op>(room);
+        std::size_t n = 0;
+        for (auto& g : groups_) {
+            if (g.at != stage::locked) continue;
+            n += static_cast<std::size_t>(std::ranges::copy(g.steps.first(g.step_count), &ops[n]).out - &ops[n]);
+            g.handing = tree_.locks.may_hand_over(g);
+            if (g.handing) continue;
+            image_of(g).set_lock(free_lock(g));
+            ops[n++] = op::write(g.node.at(), g.image, word_bytes);
+        }
+        publishing_ = true;
+        if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
+        for (auto& g : groups_) {
+            if (g.at != stage::locked) continue;
+            settle(g);
+            if constexpr (Tree::options::speculative_reads) refresh_hotspots(g);
+            this->release(g, g.handing, 0);
+        }
+        co_return result<void>{};
+    }
+
+    /// Hot keys of the quads that we changed are known to hold again.
+    void refresh_hotspots(group const& g) {
+        auto const leaf = image_of(g);
+        for (auto const i : of(g)) {
+            auto const outcome = mutations_[i].outcome;
+            if (outcome == mutation_outcome::present || outcome == mutation_outcome::absent) continue;
+            auto const home = Layout::home_of(mutations_[i].key);
+            for (auto const quad : {home, Layout::next(home)})
+                for (auto slot = quad * quad_word::slots; slot < (quad + 1) * quad_word::slots; ++slot) {
+                    if (!leaf.occupied(slot)) continue;
+                    auto const key = leaf.key(slot);
+                    tree_.hotspots.refresh(key, {.value = leaf.payload(slot),
+                                                 .control = leaf.quad(quad).bits(),
+                                                 .behind = quad != Layout::home_of(key)});
+                }
+        }
+    }
+
+    /// From this fill on the next insert reads the whole leaf at once: it would probably have to do so anyhow.
+    static constexpr std::size_t crowded_percent = 75;
+
+    std::span<op> ops_;
+    std::size_t most_moves_ = 0;
+    bool publishing_ = false;
+};
+
+} // namespace catena::detail

@@ -33,12 +33,12 @@ using sherman_wide = sherman_tree<wide_key, blob<64>, nodes_of<1024>>;
 struct chime_test_options : chime_options {
     static constexpr std::size_t hotspot_bytes = 16 * 1024;
 };
-template <std::size_t Quads, bool Replicated = true, bool Wraps = true>
+template <std::size_t Quads, bool Replicated = true, std::size_t LastHome = 10>
 struct leaves_of : chime_test_options {
-    static constexpr hopscotch_shape shape{.quads = Quads, .replicated_fences = Replicated, .wraps = Wraps};
+    static constexpr hopscotch_shape shape{.quads = Quads, .replicated_fences = Replicated, .last_home = LastHome};
 };
 /// Everything off that can be.
-struct plain_chime : leaves_of<6, false, false> {
+struct plain_chime : leaves_of<6, false, 0> {
     static constexpr bool neighbourhood_reads = false;
     static constexpr bool speculative_reads = false;
     static constexpr bool scan_by_range = false;

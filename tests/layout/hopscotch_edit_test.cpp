@@ -62,8 +62,8 @@ struct leaf_world {
     }
 
     /// False: no room.
-    bool insert(std::uint64_t key, std::uint64_t value, random_source& random) {
-        auto const room = make_room(leaf(), layout::home_of(key), layout::quads);
+    bool insert(std::uint64_t key, std::uint64_t value, random_source& random, std::size_t moves = layout::quads) {
+        auto const room = make_room(leaf(), layout::home_of(key), moves);
         if (room.slot == layout::no_slot) return false;
         hopscotch_insert(leaf(), room, key, value, [&](word_range r) { land(r, random, {key}); });
         now[key] = value;
@@ -97,7 +97,7 @@ struct leaf_world {
     }
     /// Keys do not fit for ever: this many fill the leaf.
     std::size_t fill(random_source& random) {
-        while (insert(1 + random.next() / 2, 1, random)) {}
+        while (insert(1 + random.next() / 2, 1, random, 2)) {}
         return now.size();
     }
     void forget_past() {
@@ -135,8 +135,8 @@ void mend(view const& leaf, std::optional<std::uint64_t> high = {}) {
 
 } // namespace
 
-TEST_CASE("a leaf of 48 slots of two words has 960 bytes, a neighbourhood 152, in one range but for the last") {
-    static_assert(layout::bytes == 960 && layout::slots == 48);
+TEST_CASE("a leaf of 40 slots of two words has 832 bytes, a neighbourhood 152, in one range but for the last") {
+    static_assert(layout::bytes == 832 && layout::slots == 40);
     std::set<std::size_t> covered;
     for (std::size_t home = 0; home < layout::quads; ++home) {
         auto const ranges = layout::neighbourhood(home);
@@ -172,14 +172,14 @@ TEST_CASE("leaves of other shapes: neighbourhoods have both quads and a fence") 
         std::uint64_t a, b;
         auto operator<=>(wide const&) const = default;
     };
-    constexpr auto shape = [](std::size_t quads, bool replicated, bool wraps) {
-        return hopscotch_shape{.quads = quads, .replicated_fences = replicated, .wraps = wraps};
+    constexpr auto shape = [](std::size_t quads, bool replicated, std::size_t last_home) {
+        return hopscotch_shape{.quads = quads, .replicated_fences = replicated, .last_home = last_home};
     };
-    check(hopscotch_layout<wide, std::uint64_t, shape(16, true, true)>{});
-    check(hopscotch_layout<wide, std::array<std::uint64_t, 8>, shape(3, true, true)>{});
-    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(4, true, false)>{});
-    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(13, false, true)>{});
-    check(hopscotch_layout<wide, std::uint64_t, shape(6, false, false)>{});
+    check(hopscotch_layout<wide, std::uint64_t, shape(16, true, 10)>{});
+    check(hopscotch_layout<wide, std::array<std::uint64_t, 8>, shape(3, true, 10)>{});
+    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(4, true, 0)>{});
+    check(hopscotch_layout<std::uint64_t, std::uint64_t, shape(13, false, 10)>{});
+    check(hopscotch_layout<wide, std::uint64_t, shape(6, false, 0)>{});
 }
 
 TEST_CASE(
@@ -220,7 +220,7 @@ TEST_CASE(
     REQUIRE_FALSE(w.leaf().sealed(0, 0));
 }
 
-TEST_CASE("a leaf takes keys until no order of moves makes room: 0.88 of its slots on average") {
+TEST_CASE("a leaf takes keys until no two moves make room: 0.89 of its slots on average") {
     random_source random(test_seed(2));
     std::size_t sum = 0;
     constexpr std::size_t leaves = 400;
@@ -232,8 +232,8 @@ TEST_CASE("a leaf takes keys until no order of moves makes room: 0.88 of its slo
     }
     auto const load = static_cast<double>(sum) / (leaves * layout::slots);
     CAPTURE(load);
-    REQUIRE(load > 0.86);
-    REQUIRE(load < 0.90);
+    REQUIRE(load > 0.88);
+    REQUIRE(load < 0.91);
 }
 
 TEST_CASE("whatever moments the words of a READ are of, an absent key was absent, and a value was there") {
@@ -242,7 +242,7 @@ TEST_CASE("whatever moments the words of a READ are of, an absent key was absent
     std::size_t absent = 0, present = 0, torn = 0;
     for (int round = 0; round < 60; ++round) {
         leaf_world w;
-        constexpr std::uint64_t keys = 52; // more than fit: the leaf is nearly full, and keys cross all the time
+        constexpr std::uint64_t keys = 44; // more than fit: the leaf is nearly full, and keys cross all the time
         for (int i = 0; i < 80; ++i) w.act(random, keys);
         w.forget_past();
         for (int i = 0; i < 12; ++i) w.act(random, keys);
@@ -295,7 +295,7 @@ TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the 
     std::size_t cuts = 0, mended = 0;
     for (int round = 0; round < 40; ++round) {
         leaf_world w;
-        constexpr std::uint64_t keys = 52;
+        constexpr std::uint64_t keys = 44;
         for (int i = 0; i < 100; ++i) w.act(random, keys);
         for (int i = 0; i < 40; ++i) {
             w.forget_past();
@@ -353,13 +353,13 @@ TEST_CASE("wherever a split dies its keys are all in the left leaf, or below the
             w.leaf().set_high(1000);
             w.leaf().seal(1, false);
         }
-        for (int i = 0; i < 60; ++i) w.act(random, 52);
+        for (int i = 0; i < 60; ++i) w.act(random, 44);
         auto const whole = w.image;
         auto const old_link = w.leaf().link();
         words right_image{};
         view const right(right_image.data());
         node_ref const right_ref({1, 640}, 0, 9);
-        auto const separator = 2 + random.below(50);
+        auto const separator = 2 + random.below(42);
         hopscotch_split(w.leaf(), right, right_ref, 9, separator);
         w.leaf().seal(1, true);
         right.seal(1, false);

@@ -68,12 +68,12 @@ public:
     using typename base::leaf;
     static constexpr std::string_view type_name = "chime";
     static constexpr std::uint32_t layout_version =
-        1 + Options::shape.quads * 4 + Options::shape.replicated_fences * 2 + Options::shape.wraps;
+        1 + Options::shape.quads * 32 + Options::shape.replicated_fences * 16 + Options::shape.last_home;
 
     /// Values of hot keys are kept in so many bytes from now on; 0: none. Nobody else may use the tree meanwhile.
     void keep_hotspots(std::size_t bytes) { state_->hotspots = hotspot_buffer<Key, Value>(bytes); }
 
-    /// The value of `key`, nothing if it is absent. 1 round trip, one neighbourhood (two READs for one home in twelve).
+    /// The value of `key`, nothing if it is absent. 1 round trip, one neighbourhood (two READs for one key in twelve).
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<std::optional<Value>>> find(Session& s, Key const& key) {
         return detail::hopscotch_find<leaf>(s, *state_, key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// crowded_leaves: which leaves were so full when they were last read as a whole that an insert had better read all of it at
-// once. A hint: a bit for each leaf, by hash; several leaves may share one.
-// Bound: 128 KiB. Thread safety: any number of threads.
+// crowded_leaves: how full a leaf was when it was last read as a whole, so that an insert knows how much of it to read at once.
+// A hint: two bits for each leaf, by hash; several leaves may share them.
+// Bound: 256 KiB. Thread safety: any number of threads; a note may be lost.
 #pragma once
 
 #include <atomic>
@@ -14,28 +14,32 @@
 
 namespace catena {
 
+enum class crowding : std::uint8_t {
+    none, ///< a neighbourhood will do
+    some, ///< a key in it may have to make way
+    high, ///< the leaf may have to split
+};
+
 class crowded_leaves {
 public:
-    static constexpr std::size_t bytes = 128 * 1024;
+    static constexpr std::size_t bytes = 256 * 1024;
 
-    [[nodiscard]] bool contains(node_ref leaf) const noexcept {
+    [[nodiscard]] crowding of(node_ref leaf) const noexcept {
         auto const h = mix64(leaf.bits());
-        return (word_of(h).load(std::memory_order_relaxed) >> h % 64 & 1U) != 0;
+        return static_cast<crowding>(word_of(h).load(std::memory_order_relaxed) >> shift_of(h) & 3U);
     }
-    void note(node_ref leaf, bool crowded) noexcept {
+    void note(node_ref leaf, crowding c) noexcept {
         auto const h = mix64(leaf.bits());
-        auto const bit = word{1} << h % 64;
         auto& at = word_of(h);
-        if ((at.load(std::memory_order_relaxed) & bit) == (crowded ? bit : 0)) return;
-        if (crowded)
-            at.fetch_or(bit, std::memory_order_relaxed);
-        else
-            at.fetch_and(~bit, std::memory_order_relaxed);
+        auto const old = at.load(std::memory_order_relaxed);
+        auto const now = (old & ~(word{3} << shift_of(h))) | static_cast<word>(c) << shift_of(h);
+        if (now != old) at.store(now, std::memory_order_relaxed);
     }
 
 private:
     static constexpr std::size_t words = bytes / sizeof(word);
-    [[nodiscard]] std::atomic<word>& word_of(word hash) const noexcept { return bits_[hash / 64 % words]; }
+    [[nodiscard]] static unsigned shift_of(word hash) noexcept { return static_cast<unsigned>(hash % 32 * 2); }
+    [[nodiscard]] std::atomic<word>& word_of(word hash) const noexcept { return bits_[hash / 32 % words]; }
 
     std::unique_ptr<std::atomic<word>[]> bits_ = std::make_unique<std::atomic<word>[]>(words);
 };

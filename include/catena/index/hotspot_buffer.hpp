@@ -116,7 +116,7 @@ private:
         if (sequence % 2 != 0 || (!may_enter && slot_of(b, wanted) == ways)) return;
         if (!b.sequence.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acquire)) return;
         auto at = slot_of(b, wanted);
-        if (at == ways && may_enter) at = make_room(b);
+        if (at == ways && may_enter) at = make_room(b, sequence / 2);
         if (at != ways) {
             auto& to = b.entries[at];
             std::array<word, value_words> value;
@@ -128,11 +128,13 @@ private:
         b.sequence.store(sequence + 2, std::memory_order_release);
     }
 
-    /// The slot used least, if nobody used it for a while; else it is a little nearer to that.
-    [[nodiscard]] static std::size_t make_room(bucket& b) noexcept {
+    /// The slot used least, if nobody used it for a while; else it is a little nearer to that. Of equals the first from
+    /// `hand` on, which goes round: else the one place would be taken again and again.
+    [[nodiscard]] static std::size_t make_room(bucket& b, std::size_t hand) noexcept {
         auto const uses = b.uses.load(std::memory_order_relaxed);
-        std::size_t least = 0;
-        for (std::size_t s = 0; s < ways; ++s) {
+        auto least = hand % ways;
+        for (std::size_t i = 0; i < ways; ++i) {
+            auto const s = (hand + i) % ways;
             if (b.entries[s].control.load(std::memory_order_relaxed) == 0) return s;
             if (uses_of(uses, s) < uses_of(uses, least)) least = s;
         }

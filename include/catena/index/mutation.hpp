@@ -13,6 +13,7 @@ enum class mutation_kind : std::uint8_t {
     erase,    ///< whatever the value
     erase_if, ///< only if the value equals `value`
     link,     ///< internal nodes: insert or replace a child, unless the child died meanwhile
+    link_held, ///< link, of a child that cannot die: we hold the lock of its left neighbour, over which alone it is reached
 };
 
 enum class mutation_outcome : std::uint8_t {

@@ -24,7 +24,7 @@ struct chime_options : tree_options {
     static constexpr std::size_t hotspot_bytes = 1U << 20U; ///< of that buffer, if create or open are not told
     static constexpr bool vacancy_in_lock = false; ///< lock words tell which quads are full, so must be read first
     static constexpr bool scan_by_range = true;    ///< a scan with an end reads all leaves up to it at once
-    static constexpr std::size_t most_moves = 12;  ///< most keys that make way for one; beyond that the leaf splits
+    static constexpr std::size_t most_moves = 2;   ///< most keys that make way for one; beyond that the leaf splits
 };
 
 } // namespace catena

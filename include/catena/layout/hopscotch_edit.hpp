@@ -41,19 +41,32 @@ struct hopscotch_room {
     std::size_t count = 0;
 };
 
+/// All quads, bit by bit.
+template <typename Layout>
+inline constexpr word all_quads = Layout::quads == 64 ? ~word{0} : (word{1} << Layout::quads) - 1;
+
 /// The fewest moves that free a slot in the neighbourhood of `home`: a search in breadth over quads, so it finds room wherever
-/// any order of at most `most` moves would (a matching of keys to slots, and this an augmenting path). Of two free places in
-/// the neighbourhood it takes the emptier quad. Needs the image of the whole leaf, unless the neighbourhood has a free slot.
+/// any order of at most `most` moves would (a matching of keys to slots, and this an augmenting path).
+/// known: the quads that the image has; no others are looked at. Of two free places in the neighbourhood the emptier quad is
+/// taken, and where that is known the quad beyond counts, too: its keys may have to make way one day.
 template <typename View>
-[[nodiscard]] hopscotch_room<typename View::layout> make_room(View const& leaf, std::size_t home, std::size_t most) {
+[[nodiscard]] hopscotch_room<typename View::layout> make_room(View const& leaf, std::size_t home, std::size_t most,
+                                                              word known = all_quads<typename View::layout>) {
     using layout = typename View::layout;
     constexpr auto none = layout::no_slot;
+    auto const is_known = [&](std::size_t q) { return (known >> q & 1U) != 0; };
     auto const free_in = [&](std::size_t q) { return std::popcount(leaf.quad(q).free_slots()); };
     std::array<std::size_t, layout::quads> leaver; // of a quad: the key that would come to it on the way here
     std::array<std::size_t, layout::quads> moves{};
     std::array<bool, layout::quads> seen{};
     std::array<std::size_t, layout::quads> line{home, layout::next(home)};
-    if (free_in(line[0]) < free_in(line[1])) std::swap(line[0], line[1]);
+    auto const beyond = std::array{layout::before(line[0]), layout::next(line[1])};
+    auto const pull = [&](std::size_t i) {
+        bool const both = is_known(beyond[0]) && is_known(beyond[1]);
+        auto const here = free_in(line[i]);
+        return here == 0 ? 0 : 10 * here + (both ? 3 * free_in(beyond[i]) : 0);
+    };
+    if (pull(0) < pull(1)) std::swap(line[0], line[1]);
     leaver.fill(none);
     seen[line[0]] = seen[line[1]] = true;
     std::size_t in_line = 2;
@@ -71,7 +84,7 @@ template <typename View>
         for (auto slot = q * quad_word::slots; slot < (q + 1) * quad_word::slots; ++slot) {
             auto const at_home = layout::home_of(leaf.key(slot)) == q;
             auto const other = at_home ? layout::next(q) : layout::before(q);
-            if (seen[other]) continue;
+            if (seen[other] || !is_known(other)) continue;
             seen[other] = true;
             leaver[other] = slot;
             moves[other] = moves[q] + 1;

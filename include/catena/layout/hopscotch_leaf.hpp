@@ -12,11 +12,11 @@
 //   4 + K      redo          E words if P > 1: the entry whose payload is being replaced
 //   ring       pairs of quads, each behind a copy of the high fence: K + 2 (1 + 4 E) words; an odd quad at the end alone
 //   quad       control word (layout/quad_word.hpp), four slots of key and payload
-// With keys and values of 8 bytes and 12 quads: 960 bytes, 48 slots.
+// With keys and values of 8 bytes and 10 quads: 832 bytes, 40 slots.
 //
 // A key has a home quad by its hash, and lies there or in the quad behind it (the last one's neighbour is the first). The two
 // are its neighbourhood: any two neighbours have one copy of the fence in or before them, so a READ of 2 quads and a fence
-// tells everything, two READs for the last home. With keys and values of 8 bytes: 152 bytes.
+// tells everything, two READs for the last home (which fewer keys have for that reason). With keys and values of 8 bytes: 152 bytes.
 //
 // Invariants
 //   H1  sealed: a quad whose seal does not fit is torn or damaged, never used. The seal covers the fence and the identity of the
@@ -58,9 +58,10 @@ struct word_range {
 
 /// What of a hopscotch leaf can be chosen.
 struct hopscotch_shape {
-    std::size_t quads = 12;
+    std::size_t quads = 10;
     bool replicated_fences = true; ///< one in each neighbourhood; else one behind the header, a READ of its own
-    bool wraps = true;             ///< the last quad's neighbour is the first; else it is no home
+    std::size_t last_home = 8;     ///< share of keys of the last quad, whose neighbour is the first, in tenths of another's;
+                                   ///< 0: it is no home, nothing wraps around
 };
 
 template <index_key Key, index_value Value, hopscotch_shape Shape = hopscotch_shape{}>
@@ -69,7 +70,7 @@ struct hopscotch_layout {
     using payload_type = Value;
 
     static constexpr std::size_t quads = Shape.quads;
-    static constexpr std::size_t homes = Shape.wraps ? quads : quads - 1;
+    static constexpr std::size_t homes = Shape.last_home > 0 ? quads : quads - 1;
     static constexpr std::size_t key_words = words_of<Key>;
     static constexpr std::size_t payload_words = words_of<Value>;
     static constexpr std::size_t entry_words = key_words + payload_words;
@@ -89,7 +90,7 @@ struct hopscotch_layout {
     static constexpr std::size_t bytes = round_up(used_words * word_bytes, 64);
     static constexpr std::size_t words = bytes / word_bytes;
 
-    static_assert(quads >= 3 && quads <= 64, "a neighbourhood is two of them, a word has a bit for each");
+    static_assert(quads >= 3 && quads <= 64 && Shape.last_home <= 10, "a neighbourhood is two of them, a word has a bit for each");
 
     [[nodiscard]] static constexpr std::size_t next(std::size_t quad) noexcept {
         return quad + 1 == quads ? 0 : quad + 1;
@@ -133,9 +134,22 @@ struct hopscotch_layout {
         return {word_range{fence, key_words}, word_range{quad_at(home), last - quad_at(home)}, word_range{}};
     }
 
+    /// Four quads around a neighbourhood, in one range with its fence; none where the ring closes in it.
+    static constexpr std::size_t window_quads = 4;
+    static constexpr bool has_windows = Shape.replicated_fences && quads > window_quads + 1;
+    [[nodiscard]] static constexpr std::size_t window_begin(std::size_t home) noexcept {
+        return home == 0 ? 0 : std::min(home - 1, quads - window_quads);
+    }
+    [[nodiscard]] static constexpr word_range window(std::size_t home) noexcept {
+        auto const first = window_begin(home);
+        auto const begin = first % 2 == 0 ? fence_at(first / 2) : quad_at(first);
+        return {begin, quad_at(first + window_quads - 1) + quad_words - begin};
+    }
+
     [[nodiscard]] static std::size_t home_of(Key const& key) noexcept {
-        auto const h = hash64(&key, sizeof key) >> 32U; // quads need not be a power of two: the high part of a product
-        return static_cast<std::size_t>(h * homes >> 32U);
+        constexpr std::size_t tenths = (quads - 1) * 10 + Shape.last_home;
+        auto const h = hash64(&key, sizeof key) >> 32U; // no power of two: the high part of a product
+        return static_cast<std::size_t>(h * tenths >> 32U) / 10;
     }
 };
 

@@ -58,6 +58,18 @@ template <typename Layout>
     return n;
 }
 
+/// As plan_read, with a quad on each side of the neighbourhood. Not for the home where the ring closes.
+template <typename Layout>
+[[nodiscard]] std::size_t plan_read_window(hopscotch_view<Layout> const& leaf, node_ref ref, std::uint16_t index_tag,
+                                           std::size_t home, bool wary, std::span<op> ops) noexcept {
+    std::size_t n = 0;
+    leaf.expect(ref, index_tag);
+    if (wary) ops[n++] = op::read(ref.at(), leaf.image(), Layout::header_words * word_bytes);
+    auto const r = Layout::window(home);
+    ops[n++] = op::read(ref.at() + r.first * word_bytes, leaf.image() + r.first, r.count * word_bytes);
+    return n;
+}
+
 /// The whole leaf.
 template <typename Layout>
 [[nodiscard]] op plan_read_whole(hopscotch_view<Layout> const& leaf, node_ref ref) noexcept {

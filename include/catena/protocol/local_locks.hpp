@@ -6,8 +6,8 @@
 // when it publishes, it may publish the lock word as still held and hand node image and remote lock to the first of
 // them, which then needs neither READ nor CAS: one round trip instead of three. After max_handovers in a row the
 // remote lock is set free, so that other clients get their turn.
-// Deadlock: a writer waits for a local lock only while it holds none, or while it holds the left neighbour of the node
-// (merge): waits go from left to right.
+// Deadlock: a writer waits for a local lock only while it holds none, or those of nodes one level below: waits go up. A
+// merge, which needs several, only tries.
 // Bound: a request lives in its waiter's own memory; the table has a fixed number of buckets. A holder that gives up
 // (errc::contended) fails all who wait behind it, so no queue adds up the patience of its members.
 // One table for all index objects of a client, two of the same index among them: a remote lock that names this client while

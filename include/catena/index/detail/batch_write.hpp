@@ -80,7 +80,9 @@ public:
             compact();
             // The mutations are in the tree now. A separator that cannot be linked is found over its left neighbour
             // until a later writer links it; a merge that cannot be done is done later.
-            if (auto const r = co_await link_splits(round); !r && !is_passing(r.error())) co_return r.error();
+            auto const linked = co_await link_splits(round);
+            if (auto const r = co_await round.finish(); !r) co_return r.error();
+            if (!linked && !is_passing(linked.error())) co_return linked.error();
             if (auto const r = co_await merge_underfull_nodes(round); !r && !is_passing(r.error())) co_return r.error();
             if (pending_.size() < before) {
                 again = {};
@@ -113,7 +115,7 @@ private:
             if (g.unlinked && (!g.splits || g.published()))
                 links[n++] = {.key = g.separator,
                               .value = g.unlinked,
-                              .kind = mutation_kind::link,
+                              .kind = g.splits ? round_type::link_kind : mutation_kind::link,
                               .outcome = mutation_outcome::pending};
         if (n == 0) co_return result<void>{};
         batch_writer<inner, Session, Tree> parents(s_, tree_, level_ + 1, links.first(n));

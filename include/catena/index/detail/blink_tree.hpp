@@ -148,7 +148,8 @@ public:
     [[nodiscard, gnu::noinline]] task<result<void>> apply(Session& s,
                                                           std::span<mutation<key_type, value_type>> changes) {
         for (auto const& m : changes)
-            if (m.kind == mutation_kind::link) co_return make_error(errc::invalid_argument);
+            if (m.kind == mutation_kind::link || m.kind == mutation_kind::link_held)
+                co_return make_error(errc::invalid_argument);
         for (std::size_t at = 0; at < changes.size(); at += options::batch_nodes) {
             if (auto const r = co_await keep_lease(s); !r) co_return r.error();
             auto const n = std::min(options::batch_nodes, changes.size() - at);

@@ -150,10 +150,11 @@ hopscotch_find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type c
         if (auto const r = co_await s.submit(ops.first(n)); !r) co_return r.error();
         obstacle<typename Tree::key_type> stuck;
         std::size_t left = 0;
-        bool progress = false;
+        bool progress = false, blocked = false;
         for (std::size_t i = 0; i < open.size(); ++i) {
             auto const now = lookups[i].conclude(tree, open[i], found[pending[i]], stuck);
-            progress |= now != state::after_a_pause;
+            progress |= now == state::settled;
+            blocked |= now == state::after_a_pause;
             if (now == state::settled) continue;
             probes[left] = probes[i];
             lookups[left] = lookups[i];
@@ -161,8 +162,8 @@ hopscotch_find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type c
         }
         pending = pending.first(left);
         if (pending.empty()) break;
-        if (progress) {
-            again = {};
+        if (progress) again = {};
+        if (progress || !blocked) { // those that go on at once do so once, then they are blocked or settled
             ++s.stats().retries;
         } else if (auto const r = co_await wait_for<Leaf>(s, tree, again, stuck); !r) {
             co_return r.error();

@@ -9,7 +9,9 @@
 //   3 READ                    whole leaves where there is no room, or the key is beyond the fence and the header is wanted
 //   4 WRITE                   right leaves of those that split
 //   5 WRITE                   all steps, and the lock words; local locks are released, remote locks perhaps handed over
-// 2 round trips as a rule; 3 and 4 are there when somebody needs them.
+//   6 link, unlock            leaves that split stay locked until their right halves are linked: over the left leaf alone, and
+//                             by who has its lock, could somebody else link them before, and a merge take them away again
+// 2 round trips as a rule; 3, 4 and 6 are there when somebody needs them.
 // Thread safety: as the session.
 #pragma once
 
@@ -19,6 +21,7 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
+#include <catena/index/crowded_leaves.hpp>
 #include <catena/index/detail/node_edit.hpp>
 #include <catena/index/detail/round_base.hpp>
 #include <catena/index/mutation.hpp>
@@ -31,6 +34,7 @@ struct hopscotch_group : round_group<Key> {
     op* take = nullptr;  ///< the CAS
     bool header = false; ///< the image has it
     bool whole = false;  ///< the image has everything
+    word known = 0;      ///< the quads that the image has and that are sealed (H1), bit by bit
     bool full = false;   ///< there is no room for a mutation
     bool lacks = false;  ///< ... or it cannot be told without the whole leaf
     std::span<op> steps; ///< room for them
@@ -55,6 +59,20 @@ public:
         auto const done = co_await attempt();
         if (!done) (void)co_await give_up(done.error()); // the first error is the one that counts
         co_return done;
+    }
+
+    static constexpr auto link_kind = mutation_kind::link_held;
+
+    /// After the right halves were linked, or could not be.
+    [[nodiscard, gnu::noinline]] task<result<void>> finish() {
+        std::size_t n = 0;
+        for (auto& g : groups_)
+            if (g.splits && g.holds_local) n += plan_unlock(g, ops_.subspan(n));
+        result<void> unlocked;
+        if (n > 0) unlocked = co_await s_.submit(ops_.first(n));
+        for (auto& g : groups_)
+            if (g.splits) this->release(g, g.handing && unlocked, 0);
+        co_return unlocked;
     }
 
     /// Did an erase leave a neighbourhood nearly empty? More of the leaf is not known as a rule.
@@ -131,12 +149,20 @@ private:
             }
             auto const& p = probes_[of(g).front()];
             auto const home = Layout::home_of(p.key);
+            bool const inserts = mutations_[of(g).front()].kind == mutation_kind::insert;
+            auto const crowd = inserts ? tree_.crowded.of(g.node) : crowding::none;
             g.whole = !Tree::options::neighbourhood_reads || of(g).size() > 1 || home + 1 == Layout::quads ||
-                      tree_.crowded.contains(g.node);
+                      crowd == crowding::high || (crowd == crowding::some && !Layout::has_windows);
+            bool const window = !g.whole && crowd == crowding::some;
             g.header = g.whole || p.wary;
+            g.known = g.whole ? all_quads<Layout>
+                      : window ? ((word{1} << Layout::window_quads) - 1) << Layout::window_begin(home)
+                               : word{3} << home;
             auto const leaf = image_of(g);
             if (g.whole)
                 ops_[n++] = plan_read_whole(leaf, g.node);
+            else if (window)
+                n += plan_read_window(leaf, g.node, tree_.handle.tag(), home, p.wary, ops_.subspan(n));
             else
                 n += plan_read(leaf, g.node, tree_.handle.tag(), home, p.wary, ops_.subspan(n));
         }
@@ -171,19 +197,21 @@ private:
 
     /// Applies what can be applied to the image, and notes the steps. Whatever was noted before is forgotten.
     void edit(group& g) {
-        most_moves_ = g.whole ? Tree::options::most_moves : 0; // only then it is known who could move
         if (g.steps.empty()) g.steps = memory_->template take<op>(of(g).size() * max_steps<Layout> + 2);
         auto const leaf = image_of(g);
         hopscotch_steps steps(leaf, g.node.at(), g.steps, *memory_);
         g.lacks = g.full = false;
+        for (std::size_t q = 0; q < Layout::quads; ++q)
+            if ((g.known >> q & 1U) != 0 && !leaf.sealed(q, fence_read(g, q))) g.known &= ~(word{1} << q);
         // Quads are sealed again under the copy of the fence that is their own; only one was read.
-        if (!g.whole) leaf.set_high(leaf.fence(Layout::fence_of(Layout::home_of(this->key_in(g)))));
+        if (!g.whole) leaf.set_high(leaf.fence(fence_read(g, 0)));
         for (auto const i : of(g)) {
             auto& p = probes_[i];
             auto const sighting = look_for(leaf, g.node, tree_.handle.tag(), p.key, g.header);
             if (sighting.seen == visit::here) {
-                if (apply(leaf, i, sighting.slot, [&](word_range r) { steps(r); })) continue;
-                (g.whole ? g.full : g.lacks) = true;
+                if (apply(leaf, g.known, i, sighting.slot, [&](word_range r) { steps(r); })) continue;
+                if (!g.whole) g.lacks = true;
+                if (g.known == all_quads<Layout>) g.full = true; // else it is damaged, and is not given new seals
             } else if (sighting.seen == visit::right && !g.whole) {
                 g.lacks = true;
             } else { // torn under the lock: damaged; nobody is at it
@@ -195,9 +223,14 @@ private:
         g.step_count = steps.count();
     }
 
+    /// The copy of the fence that quad `q` can be checked under: its own, or the one that was read.
+    [[nodiscard]] std::size_t fence_read(group const& g, std::size_t q) const noexcept {
+        return Layout::fence_of(g.whole ? q : Layout::home_of(this->key_in(g)));
+    }
+
     /// One mutation whose key is in `slot`, or absent. Emits its steps. False: there is no room, as far as the image tells.
     template <typename Emit>
-    [[nodiscard]] bool apply(view leaf, std::uint32_t i, std::size_t slot, Emit emit) {
+    [[nodiscard]] bool apply(view leaf, word known, std::uint32_t i, std::size_t slot, Emit emit) {
         auto& m = mutations_[i];
         bool const found = slot != Layout::no_slot;
         switch (m.kind) {
@@ -222,9 +255,10 @@ private:
                 m.outcome = mutation_outcome::erased;
             }
             return true;
-        case mutation_kind::link: return true;
+        case mutation_kind::link:
+        case mutation_kind::link_held: return true;
         }
-        auto const room = make_room(leaf, Layout::home_of(m.key), most_moves_);
+        auto const room = make_room(leaf, Layout::home_of(m.key), Tree::options::most_moves, known);
         if (room.slot == Layout::no_slot) return false;
         hopscotch_insert(leaf, room, m.key, m.value, emit);
         m.outcome = mutation_outcome::inserted;
@@ -244,6 +278,7 @@ private:
         for (auto& g : groups_) {
             if (g.at != stage::locked || !g.lacks) continue;
             g.whole = g.header = true;
+            g.known = all_quads<Layout>;
             edit(g);
         }
         co_return result<void>{};
@@ -254,8 +289,9 @@ private:
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at != stage::locked) continue;
-            if (g.whole) tree_.crowded.note(g.node, image_of(g).count() * 100 >= Layout::slots * crowded_percent);
-            if (!g.full || g.step_count > 0) continue;
+            bool const splits = g.full && g.step_count == 0;
+            if (g.whole) tree_.crowded.note(g.node, splits ? crowding::none : crowding_of(image_of(g)));
+            if (!splits) continue;
             if (auto const r = co_await prepare_split(g); !r) co_return r.error();
             ops_[n++] = op::write(g.right.ref.at(), g.right_image, Layout::used_words * word_bytes);
         }
@@ -272,7 +308,6 @@ private:
         g.splits = true;
         g.unlinked = g.right.ref;
         auto const me = s_.pool().self.tag();
-        most_moves_ = Tree::options::most_moves;
         auto const left = image_of(g);
         view const right(g.right_image);
         auto const waiting = std::ranges::find_if(
@@ -286,14 +321,15 @@ private:
         left.seal(me, true);
         right.seal(me, false);
         hopscotch_steps steps(left, g.node.at(), g.steps, *memory_);
+        constexpr auto all = all_quads<Layout>;
         steps(Layout::contents());
         for (auto const i : of(g)) {
             if (mutations_[i].outcome != mutation_outcome::pending) continue;
             auto const& key = mutations_[i].key;
             if (look_for(left, g.node, tree_.handle.tag(), key, true).seen == visit::here) {
-                (void)apply(left, i, left.find(key), [&](word_range r) { steps(r); }); // no room: next round
+                (void)apply(left, all, i, left.find(key), [&](word_range r) { steps(r); }); // no room: next round
             } else if (!right.below(key) && !right.above(key)) {
-                (void)apply(right, i, right.find(key), [](word_range) {}); // written as a whole
+                (void)apply(right, all, i, right.find(key), [](word_range) {}); // written as a whole
             }
         }
         g.step_count = steps.count();
@@ -312,10 +348,7 @@ private:
         for (auto& g : groups_) {
             if (g.at != stage::locked) continue;
             n += static_cast<std::size_t>(std::ranges::copy(g.steps.first(g.step_count), &ops[n]).out - &ops[n]);
-            g.handing = tree_.locks.may_hand_over(g);
-            if (g.handing) continue;
-            image_of(g).set_lock(free_lock(g));
-            ops[n++] = op::write(g.node.at(), g.image, word_bytes);
+            if (!g.splits) n += plan_unlock(g, ops.subspan(n));
         }
         publishing_ = true;
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
@@ -323,9 +356,18 @@ private:
             if (g.at != stage::locked) continue;
             settle(g);
             if constexpr (Tree::options::speculative_reads) refresh_hotspots(g);
-            this->release(g, g.handing, 0);
+            if (!g.splits) this->release(g, g.handing, 0);
         }
         co_return result<void>{};
+    }
+
+    /// Writes the operation that sets the lock free, unless a waiter gets it.
+    [[nodiscard]] std::size_t plan_unlock(group& g, std::span<op> ops) {
+        g.handing = tree_.locks.may_hand_over(g);
+        if (g.handing) return 0;
+        image_of(g).set_lock(free_lock(g));
+        ops[0] = op::write(g.node.at(), g.image, word_bytes);
+        return 1;
     }
 
     /// Hot keys of the quads that we changed are known to hold again.
@@ -333,9 +375,12 @@ private:
         auto const leaf = image_of(g);
         for (auto const i : of(g)) {
             auto const outcome = mutations_[i].outcome;
-            if (outcome == mutation_outcome::present || outcome == mutation_outcome::absent) continue;
+            if (outcome == mutation_outcome::pending || outcome == mutation_outcome::present ||
+                outcome == mutation_outcome::absent)
+                continue;
             auto const home = Layout::home_of(mutations_[i].key);
-            for (auto const quad : {home, Layout::next(home)})
+            for (auto const quad : {home, Layout::next(home)}) {
+                if ((g.known >> quad & 1U) == 0) continue;
                 for (auto slot = quad * quad_word::slots; slot < (quad + 1) * quad_word::slots; ++slot) {
                     if (!leaf.occupied(slot)) continue;
                     auto const key = leaf.key(slot);
@@ -343,14 +388,18 @@ private:
                                                  .control = leaf.quad(quad).bits(),
                                                  .behind = quad != Layout::home_of(key)});
                 }
+            }
         }
     }
 
-    /// From this fill on the next insert reads the whole leaf at once: it would probably have to do so anyhow.
-    static constexpr std::size_t crowded_percent = 75;
+    /// How much of the leaf the next insert reads at once: a little more than half full it needs more than the neighbourhood now and then, from
+    /// three quarters on it would often have to read everything anyhow.
+    [[nodiscard]] static crowding crowding_of(view leaf) noexcept {
+        auto const percent = leaf.count() * 100 / Layout::slots;
+        return percent >= 75 ? crowding::high : percent >= 55 ? crowding::some : crowding::none;
+    }
 
     std::span<op> ops_;
-    std::size_t most_moves_ = 0;
     bool publishing_ = false;
 };
 

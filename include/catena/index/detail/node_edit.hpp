@@ -59,6 +59,7 @@ template <typename View>
         break;
     case mutation_kind::upsert:
     case mutation_kind::link:
+    case mutation_kind::link_held:
         if (!found) break;
         if (same_bytes(node.payload(slot), m.value)) {
             // nothing to write: the state after this upsert is the state that was read

@@ -56,6 +56,11 @@ public:
         co_return done;
     }
 
+    static constexpr auto link_kind = mutation_kind::link;
+
+    /// A round has let all nodes go when it ends.
+    [[nodiscard]] task<result<void>> finish() { co_return result<void>{}; }
+
     /// Did erases leave the node so empty that a neighbour might take the rest?
     [[nodiscard]] bool wants_merge(group const& g) const noexcept {
         return underfull<Layout, typename Tree::options>(image_of(g).count()) && this->erased_from(g);
@@ -196,6 +201,7 @@ private:
             }
             if constexpr (internal) {
                 for_each_answered(g, [&](std::uint32_t i) {
+                    if (mutations_[i].kind == mutation_kind::link_held) return;
                     ops[n++] = op::read(mutations_[i].value.at() + meta_word * word_bytes, &child_meta_[i], word_bytes);
                 });
             }
@@ -239,6 +245,7 @@ private:
         bool lost = false;
         if constexpr (internal) {
             for_each_answered(g, [&](std::uint32_t i) {
+                if (mutations_[i].kind == mutation_kind::link_held) return;
                 auto const meta = node_meta::from_word(child_meta_[i]);
                 auto const child = mutations_[i].value;
                 bool const alive = !meta.dead && meta.level == child.level() &&

@@ -28,15 +28,16 @@ struct row {
 };
 
 void print(char const* index, char const* original, measured const& m, std::span<row const> rows) {
-    std::printf("## %s\n\n%llu keys of 8 bytes, values of 8 bytes, one client, one memory node, %u levels, %llu nodes\n\n",
-                index, static_cast<unsigned long long>(m.keys), m.check.height,
-                static_cast<unsigned long long>(m.check.nodes));
+    std::printf(
+        "## %s\n\n%llu keys of 8 bytes, values of 8 bytes, one client, one memory node, %u levels, %llu nodes\n\n",
+        index, static_cast<unsigned long long>(m.keys), m.check.height, static_cast<unsigned long long>(m.check.nodes));
     std::printf("| | ours | at most | %s |\n|---|---|---|---|\n", original);
     for (auto const& r : rows) std::printf("| %s | %.3f | %.2f | %.2f |\n", r.what, r.ours, r.budget, r.original);
-    std::printf("\nmillion operations a second on this machine, one thread: find %.2f, absent %.2f, upsert %.2f, insert "
-                "%.2f, load %.2f\n\n",
-                m.find.millions_a_second(), m.absent.millions_a_second(), m.upsert.millions_a_second(),
-                m.insert.millions_a_second(), m.load.millions_a_second());
+    std::printf(
+        "\nmillion operations a second on this machine, one thread: find %.2f, absent %.2f, upsert %.2f, insert "
+        "%.2f, load %.2f\n\n",
+        m.find.millions_a_second(), m.absent.millions_a_second(), m.upsert.millions_a_second(),
+        m.insert.millions_a_second(), m.load.millions_a_second());
 }
 
 void sherman(std::uint64_t keys) {

@@ -80,7 +80,8 @@ public:
             set_hotspots(0);
         }
         of_.upsert = run_many(s(), times_, [&](std::uint64_t i) {
-            if (need(sync_wait(s(), w_.index().upsert(s(), key_of(uniform(random_)), keys_ + i)))) fail("a key is lost");
+            if (need(sync_wait(s(), w_.index().upsert(s(), key_of(uniform(random_)), keys_ + i))))
+                fail("a key is lost");
         });
         of_.insert = run_many(s(), times_, [&](std::uint64_t i) { insert(keys_ + i); });
         scans();
@@ -91,7 +92,7 @@ private:
     [[nodiscard]] session_type& s() { return w_.own_session(); }
 
     void set_hotspots(std::size_t bytes) {
-        if constexpr (requires(Index& i) { i.keep_hotspots(bytes); }) w_.index().keep_hotspots(bytes);
+        if constexpr (requires(Index & i) { i.keep_hotspots(bytes); }) w_.index().keep_hotspots(bytes);
     }
     void insert(std::uint64_t i) {
         if (!need(sync_wait(s(), w_.index().insert(s(), key_of(i), i)))) fail("a new key was there already");

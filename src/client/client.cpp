@@ -8,6 +8,7 @@
 
 #include <catena/fabric/local_fabric.hpp>
 #include <catena/fabric/shm_fabric.hpp>
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "client/implementation.hpp"
@@ -70,15 +71,21 @@ template <typename Index>
 setup_result<client> client::open(std::string_view uri, client_options options) {
     auto const parsed = parse_pool_uri(uri);
     if (!parsed) return parsed.error();
-    if (options.index != "sherman")
+    using sherman = sherman_tree<block_hash, location>;
+    using chime = chime_tree<block_hash, location>;
+    if (options.index != sherman::type_name && options.index != chime::type_name) {
+        std::string known;
+        for (auto const type : index_types()) known.append(known.empty() ? "" : ", ").append(type);
         return setup_error(errc::invalid_argument,
-                           "unknown index type '" + options.index + "'; this build has sherman");
-    auto opened = open_with<sherman_tree<block_hash, location>>(*parsed, options);
+                           "unknown index type '" + options.index + "'; this build has " + known);
+    }
+    auto opened =
+        options.index == chime::type_name ? open_with<chime>(*parsed, options) : open_with<sherman>(*parsed, options);
     if (!opened) return opened.error();
     return client(std::move(*opened));
 }
 
-std::vector<std::string_view> client::index_types() { return {"sherman"}; }
+std::vector<std::string_view> client::index_types() { return {"sherman", "chime"}; }
 
 client::client(std::unique_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
 client::client(client&&) noexcept = default;

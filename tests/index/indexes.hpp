@@ -37,8 +37,10 @@ template <std::size_t Quads, bool Replicated = true, std::size_t LastHome = 10>
 struct leaves_of : chime_test_options {
     static constexpr hopscotch_shape shape{.quads = Quads, .replicated_fences = Replicated, .last_home = LastHome};
 };
-/// Everything off that can be.
-struct plain_chime : leaves_of<6, false, 0> {
+/// Every option the other way round.
+struct plain_chime : chime_test_options {
+    static constexpr hopscotch_shape shape{
+        .quads = 6, .replicated_fences = false, .last_home = 0, .vacancy_in_lock = true};
     static constexpr bool neighbourhood_reads = false;
     static constexpr bool speculative_reads = false;
     static constexpr bool scan_by_range = false;

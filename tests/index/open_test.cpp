@@ -6,6 +6,7 @@
 #include <support/catch.hpp>
 #include <support/world.hpp>
 
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "index/indexes.hpp"
@@ -56,6 +57,31 @@ TEST_CASE("an index of another type or layout is refused", "[index][open]") {
     (void)ok(sync_wait(w.first.s, create_index(w.first.s, newer, no_root)));
     auto const version = refusal<sherman_8_8>(w.first.s, "newer");
     REQUIRE_THAT(version.message, has_text("layout_version is 2, expected 1"));
+}
+
+TEST_CASE("a chime index is opened with its shape of leaves only, and by no other kind of tree", "[index][open]") {
+    world w;
+    (void)ok(sherman_8_8::create(w.first.s, "sherman", 0));
+    (void)ok(chime_8_8::create(w.first.s, "chime", 0));
+    REQUIRE(chime_8_8::open(w.first.s, "chime", 0));
+    auto const sherman = refusal<chime_8_8>(w.first.s, "sherman");
+    REQUIRE(sherman.code == errc::bad_format);
+    REQUIRE_THAT(sherman.message, has_text("type is sherman, expected chime"));
+    auto const chime = refusal<sherman_8_8>(w.first.s, "chime");
+    REQUIRE(chime.code == errc::bad_format);
+    REQUIRE_THAT(chime.message, has_text("type is chime, expected sherman"));
+    auto const smaller = refusal<chime_8_8_small>(w.first.s, "chime");
+    REQUIRE(smaller.code == errc::bad_format);
+    // Other shapes whose nodes are as large.
+    using usual = chime_tree<std::uint64_t, std::uint64_t, leaves_of<12>>;
+    using one_fence = chime_tree<std::uint64_t, std::uint64_t, leaves_of<12, false>>;
+    using open_ring = chime_tree<std::uint64_t, std::uint64_t, leaves_of<12, true, 0>>;
+    static_assert(one_fence::leaf::bytes == usual::leaf::bytes && open_ring::leaf::bytes == usual::leaf::bytes);
+    (void)ok(usual::create(w.first.s, "usual", 0));
+    for (auto const& shape : {refusal<one_fence>(w.first.s, "usual"), refusal<open_ring>(w.first.s, "usual")}) {
+        REQUIRE(shape.code == errc::bad_format);
+        REQUIRE_THAT(shape.message, has_text("layout_version is "));
+    }
 }
 
 TEST_CASE("an index is dropped by name, also one whose drop somebody else began", "[index][open]") {

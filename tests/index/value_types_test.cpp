@@ -5,6 +5,7 @@
 #include <support/catch.hpp>
 #include <support/world.hpp>
 
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 using namespace catena;
@@ -29,12 +30,16 @@ struct alignas(32) over_aligned {};
 static_assert(!index_value<over_aligned>, "no coroutine frame would keep its alignment");
 static_assert(!wire_struct<guarded_value> && index_value<guarded_value> && sizeof(guarded_value) == 32);
 
+using sherman_guarded = sherman_tree<std::uint64_t, guarded_value>;
+using chime_guarded = chime_tree<std::uint64_t, guarded_value>;
+
 } // namespace
 
-TEST_CASE("a value with private members, padding and an alignment of 16 comes back as it was") {
+TEMPLATE_TEST_CASE("a value with private members, padding and an alignment of 16 comes back as it was", "",
+                   sherman_guarded, chime_guarded) {
     world w;
     auto& s = w.first.s;
-    auto tree = ok(sherman_tree<std::uint64_t, guarded_value>::create(s, "t", 1U << 16U));
+    auto tree = ok(TestType::create(s, "t", 1U << 16U));
     constexpr std::uint64_t n = 500;
     for (std::uint64_t i = 0; i < n; ++i) REQUIRE(*sync_wait(s, tree.upsert(s, i, guarded_value('a', i))));
     for (std::uint64_t i = 0; i < n; ++i) REQUIRE_FALSE(*sync_wait(s, tree.upsert(s, i, guarded_value('b', 3 * i))));

@@ -10,6 +10,7 @@
 #include <catena/core/task.hpp>
 #include <catena/fabric/immediate_channel.hpp>
 #include <catena/fabric/local_fabric.hpp>
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/pool/session.hpp>
 #include <catena/prefix/location.hpp>
@@ -45,10 +46,12 @@ int main() {
     auto channel = fabric->connect();
     catena::op add = catena::op::faa({0, 0}, 1);
     if (!channel->submit(catena::batch(&add, 1)).await_resume()) return 1;
-    constexpr auto sizes =
-        sizeof(catena::sherman_tree<whole, std::uint64_t>) +
-        sizeof(catena::sherman_tree<std::uint64_t, std::array<std::uint8_t, 64>>) +
-        sizeof(catena::prefix_index<catena::sherman_tree<catena::block_hash, catena::location>>) +
-        sizeof(catena::session<timed>);
+    constexpr auto sizes = sizeof(catena::sherman_tree<whole, std::uint64_t>) +
+                           sizeof(catena::sherman_tree<std::uint64_t, std::array<std::uint8_t, 64>>) +
+                           sizeof(catena::chime_tree<whole, std::uint64_t>) +
+                           sizeof(catena::chime_tree<std::uint64_t, std::array<std::uint8_t, 64>>) +
+                           sizeof(catena::prefix_index<catena::sherman_tree<catena::block_hash, catena::location>>) +
+                           sizeof(catena::prefix_index<catena::chime_tree<catena::block_hash, catena::location>>) +
+                           sizeof(catena::session<timed>);
     return sizes > 0 && second.done() ? 0 : 1;
 }

@@ -16,7 +16,6 @@
 #include <support/world.hpp>
 
 #include <catena/core/hash.hpp>
-#include <catena/index/sherman_tree.hpp>
 
 #include "index/indexes.hpp"
 
@@ -162,17 +161,18 @@ void linearizable(std::size_t clients) {
 } // namespace
 
 TEMPLATE_TEST_CASE("every key is a linearizable register for the threads of one client", "[stress]", sherman_8_8_small,
-                   sherman_blocks_24) {
+                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24) {
     linearizable<TestType>(1);
 }
 
 TEMPLATE_TEST_CASE("every key is a linearizable register for the threads of two clients", "[stress]", sherman_8_8_small,
-                   sherman_blocks_24) {
+                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24) {
     linearizable<TestType>(2);
 }
 
-TEST_CASE("of many that insert the same absent key one wins, and all learn the winner's value", "[stress]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("of many that insert the same absent key one wins, and all learn the winner's value", "[stress]",
+                   sherman_8_8_small, chime_8_8_small) {
+    using index_type = TestType;
     constexpr std::size_t threads = 4;
     auto const clients = GENERATE(std::size_t{1}, std::size_t{2});
     CAPTURE(clients);
@@ -196,8 +196,9 @@ TEST_CASE("of many that insert the same absent key one wins, and all learn the w
     REQUIRE(t.sound().entries == keys);
 }
 
-TEST_CASE("one key that everybody writes changes hands without a lost update", "[stress]") {
-    using index_type = sherman_8_8;
+TEMPLATE_TEST_CASE("one key that everybody writes changes hands without a lost update", "[stress]", sherman_8_8,
+                   chime_8_8) {
+    using index_type = TestType;
     constexpr std::size_t threads = 4;
     auto const clients = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{4});
     CAPTURE(clients);
@@ -222,8 +223,9 @@ TEST_CASE("one key that everybody writes changes hands without a lost update", "
     t.sound();
 }
 
-TEST_CASE("batches over the same leaves from several threads neither block each other nor lose a change", "[stress]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("batches over the same leaves from several threads neither block each other nor lose a change",
+                   "[stress]", sherman_8_8_small, chime_8_8_small) {
+    using index_type = TestType;
     using change = mutation<std::uint64_t, std::uint64_t>;
     constexpr std::size_t threads = 4;
     constexpr std::uint64_t universe = 512;

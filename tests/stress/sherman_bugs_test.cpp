@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bugs of the original Sherman that were reproduced or read in its code, as tests that ours must pass.
+// Those that a tree of any kind could have are asked of all.
 // (Erased keys that stay: turnover_test.cpp. Freed pages: stale_clients_test.cpp.)
 #include <algorithm>
 #include <array>
@@ -17,6 +18,7 @@
 #include <support/world.hpp>
 
 #include <catena/core/hash.hpp>
+#include <catena/index/chime_tree.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "index/indexes.hpp"
@@ -30,6 +32,9 @@ namespace {
 constexpr std::uint64_t stable_keys = 64;
 constexpr std::uint64_t stable(std::uint64_t i) { return 4096 * (i + 1); }
 constexpr std::uint64_t passing(std::uint64_t i, std::uint64_t n) { return stable(i) + 1 + n; }
+
+using sherman_64 = sherman_tree<std::uint64_t, blob<64>, nodes_of<512>>;
+using chime_64 = chime_tree<std::uint64_t, blob<64>, leaves_of<4>>;
 
 template <typename Index>
 struct shared_index {
@@ -57,8 +62,9 @@ void come_and_go(Index& index, local_client& client, std::uint64_t thread, std::
 
 } // namespace
 
-TEST_CASE("a torn entry is never taken for an absent one", "[index][sherman][S1]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("a torn entry is never taken for an absent one", "[index][sherman][S1]", sherman_8_8_small,
+                   chime_8_8_small) {
+    using index_type = TestType;
     shared_index<index_type> f;
     auto const seed = test_seed(5);
     CAPTURE(seed);
@@ -83,8 +89,9 @@ TEST_CASE("a torn entry is never taken for an absent one", "[index][sherman][S1]
     f.t.sound();
 }
 
-TEST_CASE("an entry of several words is never seen half old and half new", "[index][sherman][S2]") {
-    using index_type = sherman_tree<std::uint64_t, blob<64>, nodes_of<512>>;
+TEMPLATE_TEST_CASE("an entry of several words is never seen half old and half new", "[index][sherman][S2]", sherman_64,
+                   chime_64) {
+    using index_type = TestType;
     shared_index<index_type> f;
     auto const value_of = [](std::uint64_t n) {
         blob<64> b;
@@ -147,9 +154,9 @@ TEST_CASE("threads that insert into an empty tree all at once grow it without lo
     }
 }
 
-TEST_CASE("a scan returns every key that is always there exactly once, whatever splits and merges",
-          "[index][sherman][S7]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("a scan returns every key that is always there exactly once, whatever splits and merges",
+                   "[index][sherman][S7]", sherman_8_8_small, chime_8_8_small) {
+    using index_type = TestType;
     shared_index<index_type> f;
     auto other = f.w.join();
     auto second = ok(index_type::open(other.s, "t", 1U << 20U));
@@ -177,8 +184,9 @@ TEST_CASE("a scan returns every key that is always there exactly once, whatever 
     f.t.sound();
 }
 
-TEST_CASE("a lookup of many keys finds all that are always there, whatever splits and merges", "[index][sherman][S7]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("a lookup of many keys finds all that are always there, whatever splits and merges",
+                   "[index][sherman][S7]", sherman_8_8_small, chime_8_8_small) {
+    using index_type = TestType;
     shared_index<index_type> f(0); // hardly any cache: every level is read
     std::vector<std::uint64_t> keys;
     for (std::uint64_t i = 0; i < stable_keys; ++i) {

@@ -28,7 +28,6 @@
 #include <catena/client.hpp>
 #include <catena/core/hash.hpp>
 #include <catena/fabric/shm_fabric.hpp>
-#include <catena/index/sherman_tree.hpp>
 
 #include "index/indexes.hpp"
 
@@ -38,9 +37,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using tree_type = sherman_8_8_small;
 using shm_client = basic_client<shm_fabric>;
-using shm_calls = calls<tree_type, shm_client::session_type>;
 constexpr std::uint64_t pool_bytes = 16U << 20U;
 
 /// What a child reports while it lives; survives it.
@@ -103,18 +100,18 @@ private:
 }
 
 /// This process as a client of a shared pool.
+template <typename Index>
 struct shm_world {
     shm_world(std::string const& name, pool_options const& options, bool create)
         : fabric(ok(shm_fabric::open(name, {.node_bytes = create ? pool_bytes : 0, .nodes = 0}))),
           client(create ? shm_client::create(fabric, options) : shm_client::join(fabric, options)),
-          tree(create ? ok(tree_type::create(client.s, "t", 1U << 20U))
-                      : ok(tree_type::open(client.s, "t", 1U << 20U))),
+          tree(create ? ok(Index::create(client.s, "t", 1U << 20U)) : ok(Index::open(client.s, "t", 1U << 20U))),
           t(tree, client.s) {}
 
     shm_fabric fabric;
     shm_client client;
-    tree_type tree;
-    shm_calls t;
+    Index tree;
+    calls<Index, shm_client::session_type> t;
 };
 
 [[nodiscard]] constexpr std::uint64_t mine(std::uint64_t i) { return mix64(2 * i + 2); }
@@ -122,13 +119,14 @@ struct shm_world {
 
 } // namespace
 
-TEST_CASE("two processes that insert at the same time see each other's keys", "[stress][processes]") {
+TEMPLATE_TEST_CASE("two processes that insert at the same time see each other's keys", "[stress][processes]",
+                   sherman_8_8_small, chime_8_8_small) {
     auto const name = shm_name("two");
     auto const n = scaled(20'000);
     progress_page progress;
-    shm_world here(name, {}, true);
+    shm_world<TestType> here(name, {}, true);
     child_process child([&] {
-        shm_world there(name, {}, false);
+        shm_world<TestType> there(name, {}, false);
         progress->ready = 1;
         for (std::uint64_t i = 0; i < n; ++i) {
             expect(there.t.insert(theirs(i), i), "a new key was there");
@@ -150,8 +148,8 @@ TEST_CASE("two processes that insert at the same time see each other's keys", "[
     REQUIRE(here.t.sound().entries == 2 * n);
 }
 
-TEST_CASE("a process that is killed in the middle of its writes takes nothing with it but the locks it held",
-          "[stress][processes]") {
+TEMPLATE_TEST_CASE("a process that is killed in the middle of its writes takes nothing with it but the locks it held",
+                   "[stress][processes]", sherman_8_8_small, chime_8_8_small) {
     auto const seed = test_seed(13);
     random_source random(seed);
     std::size_t runs_with_contention = 0;
@@ -161,10 +159,10 @@ TEST_CASE("a process that is killed in the middle of its writes takes nothing wi
         constexpr std::uint64_t before = 500;
         constexpr pool_options options{.patience = 30ms};
         progress_page progress;
-        shm_world here(name, options, true);
+        shm_world<TestType> here(name, options, true);
         for (std::uint64_t i = 0; i < before; ++i) here.t.insert(mine(i), i);
         child_process child([&] {
-            shm_world there(name, {}, false);
+            shm_world<TestType> there(name, {}, false);
             for (std::uint64_t i = 0;; ++i) { // grows, and its own early keys shrink again: splits and merges
                 progress->started = i + 1;
                 there.t.insert(theirs(i), i);

@@ -67,8 +67,9 @@ class chime_tree
 public:
     using typename base::leaf;
     static constexpr std::string_view type_name = "chime";
-    static constexpr std::uint32_t layout_version =
-        1 + Options::shape.quads * 32 + Options::shape.replicated_fences * 16 + Options::shape.last_home;
+    static constexpr std::uint32_t layout_version = 1 + Options::shape.quads * 32 +
+                                                    Options::shape.replicated_fences * 16 +
+                                                    Options::shape.vacancy_in_lock * 4096 + Options::shape.last_home;
 
     /// Values of hot keys are kept in so many bytes from now on; 0: none. Nobody else may use the tree meanwhile.
     void keep_hotspots(std::size_t bytes) { state_->hotspots = hotspot_buffer<Key, Value>(bytes); }

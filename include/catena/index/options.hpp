@@ -17,14 +17,13 @@ struct tree_options {
 
 /// What makes a chime_tree what it is, each by itself, so that its effect can be measured (`bench_ablation`).
 struct chime_options : tree_options {
-    static constexpr hopscotch_shape shape{};               ///< quads of a leaf, copies of the fence, wrap-around
+    static constexpr hopscotch_shape shape{};               ///< quads of a leaf, copies of the fence, vacancy
     static constexpr std::size_t inner_bytes = 0;           ///< of an inner node; 0: of a leaf
     static constexpr bool neighbourhood_reads = true;       ///< else every lookup reads a whole leaf
     static constexpr bool speculative_reads = true;         ///< hot keys cost 8 bytes: index/hotspot_buffer.hpp
     static constexpr std::size_t hotspot_bytes = 1U << 20U; ///< of that buffer, if create or open are not told
-    static constexpr bool vacancy_in_lock = false; ///< lock words tell which quads are full, so must be read first
-    static constexpr bool scan_by_range = true;    ///< a scan with an end reads all leaves up to it at once
-    static constexpr std::size_t most_moves = 2;   ///< most keys that make way for one; beyond that the leaf splits
+    static constexpr bool scan_by_range = true;             ///< a scan with an end reads all leaves up to it at once
+    static constexpr std::size_t most_moves = 2; ///< most keys that make way for one; beyond that the leaf splits
 };
 
 } // namespace catena

@@ -4,7 +4,8 @@
 // between quads of four slots instead of single slots, stores the fences, and proves absence differently.)
 //
 // Offsets in words (K = words of a key, P = of a payload; E = K + P):
-//   0          lock word     free: `free_lock`, known to whoever has a reference to the leaf; held: names the holder
+//   0          lock word     free: `free_lock`, known to whoever has a reference to the leaf (or with the vacancy of quads,
+//                            if the shape wants that); held: names the holder
 //   1          maker         the member that wrote the leaf first (pool/block_header.hpp)
 //   2          meta          as in layout/node.hpp
 //   3          link          right sibling; the bits of its level, always 0, count the rings (layout/quad_word.hpp)
@@ -60,8 +61,10 @@ struct word_range {
 struct hopscotch_shape {
     std::size_t quads = 10;
     bool replicated_fences = true; ///< one in each neighbourhood; else one behind the header, a READ of its own
-    std::size_t last_home = 8;     ///< share of keys of the last quad, whose neighbour is the first, in tenths of another's;
-                                   ///< 0: it is no home, nothing wraps around
+    std::size_t last_home =
+        8; ///< share of keys of the last quad, whose neighbour is the first, in tenths of another's;
+           ///< 0: it is no home, nothing wraps around
+    bool vacancy_in_lock = false; ///< the free lock word tells which quads are full: it must be read before it is taken
 };
 
 template <index_key Key, index_value Value, hopscotch_shape Shape = hopscotch_shape{}>
@@ -70,6 +73,7 @@ struct hopscotch_layout {
     using payload_type = Value;
 
     static constexpr std::size_t quads = Shape.quads;
+    static constexpr bool vacancy_in_lock = Shape.vacancy_in_lock;
     static constexpr std::size_t homes = Shape.last_home > 0 ? quads : quads - 1;
     static constexpr std::size_t key_words = words_of<Key>;
     static constexpr std::size_t payload_words = words_of<Value>;
@@ -90,7 +94,8 @@ struct hopscotch_layout {
     static constexpr std::size_t bytes = round_up(used_words * word_bytes, 64);
     static constexpr std::size_t words = bytes / word_bytes;
 
-    static_assert(quads >= 3 && quads <= 64 && Shape.last_home <= 10, "a neighbourhood is two of them, a word has a bit for each");
+    static_assert(quads >= 3 && quads <= 64 && Shape.last_home <= 10,
+                  "a neighbourhood is two of them, a word has a bit for each");
 
     [[nodiscard]] static constexpr std::size_t next(std::size_t quad) noexcept {
         return quad + 1 == quads ? 0 : quad + 1;
@@ -237,7 +242,29 @@ public:
     [[nodiscard]] static lock_word free_lock(std::uint16_t index_tag, std::uint32_t incarnation) noexcept {
         return {false, 0, 1, static_cast<std::uint32_t>(mix64(identity_of(index_tag, incarnation)) >> 32U)};
     }
-    [[nodiscard]] lock_word unlocked() const noexcept { return free_lock(meta().index_tag, meta().incarnation); }
+    [[nodiscard]] lock_word unlocked() const noexcept {
+        return with_vacancy(free_lock(meta().index_tag, meta().incarnation), ~word{0});
+    }
+    /// That word with what the image knows of `known` quads (bit by bit). Quads from the eleventh on share a bit.
+    [[nodiscard]] lock_word with_vacancy(lock_word w, word known) const noexcept {
+        if constexpr (!Layout::vacancy_in_lock) return w;
+        auto bits = w.version();
+        for (std::size_t q = 0; q < Layout::quads; ++q) {
+            auto const bit = 2U << std::min<std::size_t>(q, 10);
+            if ((known >> q & 1U) == 0) continue;
+            bits = quad(q).free_slots() == 0 ? bits | bit : q < 10 ? bits & ~bit : bits;
+        }
+        return {w.locked(), w.owner(), bits, w.seal()};
+    }
+    /// Does a free lock word say that this quad has no room?
+    [[nodiscard]] static bool full_by(lock_word w, std::size_t q) noexcept {
+        return Layout::vacancy_in_lock && (w.version() >> (1 + std::min<std::size_t>(q, 10)) & 1U) != 0;
+    }
+    /// Is that the free lock word of this life, whatever it says of quads?
+    [[nodiscard]] static bool frees(lock_word w, std::uint16_t index_tag, std::uint32_t incarnation) noexcept {
+        auto const free = free_lock(index_tag, incarnation);
+        return !w.locked() && w.owner() == free.owner() && w.seal() == free.seal();
+    }
 
     /// For an image that will hold parts of the leaf that `ref` names: the seals are those of that life.
     void expect(node_ref ref, std::uint16_t index_tag) const noexcept {

@@ -13,7 +13,8 @@
 // Write      W1 CAS lock word: free_lock -> held, and behind it in the same batch the READs of R1: while W holds the lock
 //            nothing changes, and since a free_lock is of one life of one leaf the CAS proves that, too. Where the
 //            neighbourhood has no room: READ the whole leaf.  W2 WRITEs of the steps (layout/hopscotch_edit.hpp), in order,
-//            and WRITE lock word: free. One ordered batch. 2 round trips for one entry.
+//            and WRITE lock word: free. One ordered batch. 2 round trips for one entry. (Where lock words tell the vacancy of
+//            quads: W0 READ lock word, which W1 then expects. 3 round trips; as CHIME, which has masked CAS for it.)
 // Split      between them: WRITE the right leaf as a whole, free. Then in W2 the ring of the left one, before other steps.
 // Takes effect  each change with the control word of its quad.
 // Stale left While W2 of a split lands, right can be reached already, and changed by X; left may still show the old copies of
@@ -113,7 +114,7 @@ template <typename Layout>
 class hopscotch_lock_attempt {
 public:
     hopscotch_lock_attempt(hopscotch_view<Layout> leaf, remote_ptr at, std::uint32_t me) noexcept
-        : leaf_(leaf), at_(at), free_(leaf.unlocked()), me_(me) {}
+        : leaf_(leaf), at_(at), free_(leaf.lock()), me_(me) {}
 
     /// Writes two operations to `ops`. The attempt must not move until they completed.
     [[nodiscard]] std::size_t plan(std::span<op> ops) noexcept {
@@ -135,7 +136,7 @@ private:
     op* take_ = nullptr;
 };
 
-/// leaf: as it was read before, whichever moment: its life counts.
+/// leaf: as it was read before, its lock free.
 template <typename Layout>
 [[nodiscard]] hopscotch_lock_attempt<Layout> attempt_lock(hopscotch_view<Layout> const& leaf, remote_ptr at,
                                                           std::uint32_t me) noexcept {

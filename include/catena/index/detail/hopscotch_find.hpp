@@ -76,7 +76,8 @@ public:
             }
             return state::settled;
         }
-        bool const held = header && leaf_.lock().locked() && seen != visit::stale && seen != visit::right;
+        // Also beyond the fence: a merge that ended halfway sends left and right to each other.
+        bool const held = header && leaf_.lock().locked() && seen != visit::stale;
         if (held) stuck = {.node = p.at, .lock = leaf_.lock(), .key = p.key};
         bool const only_wary = (seen == visit::right || seen == visit::dead) && !header; // whither? who killed it?
         if (!only_wary) follow(tree, p, seen, leaf_);
@@ -222,7 +223,7 @@ hopscotch_scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range
             if (seen != visit::here) {
                 if (i > 0) break; // a guess that was wrong: the cursor's own descent decides
                 obstacle<typename Tree::key_type> stuck;
-                bool const held = header && leaf.lock().locked() && seen != visit::stale && seen != visit::right;
+                bool const held = header && leaf.lock().locked() && seen != visit::stale;
                 if (held) stuck = {.node = p.at, .lock = leaf.lock(), .key = p.key};
                 bool const only_wary = (seen == visit::right || seen == visit::dead) && !header;
                 if (!only_wary) follow(tree, p, seen, leaf);

@@ -32,6 +32,7 @@ namespace catena::detail {
 template <typename Key>
 struct hopscotch_group : round_group<Key> {
     op* take = nullptr;  ///< the CAS
+    word free = 0;       ///< the lock word that it expects
     bool header = false; ///< the image has it
     bool whole = false;  ///< the image has everything
     word known = 0;      ///< the quads that the image has and that are sealed (H1), bit by bit
@@ -94,6 +95,7 @@ private:
         if (!*found) co_return result<void>{};
         group_by_node();
         if (auto const r = co_await lock_locally(); !r) co_return r.error();
+        if (auto const r = co_await expect_lock_words(); !r) co_return r.error();
         if (auto const r = co_await take_and_read(); !r) co_return r.error();
         for (auto& g : groups_)
             if (g.at == stage::locked) edit(g);
@@ -129,11 +131,29 @@ private:
         co_return result<void>{};
     }
 
-    [[nodiscard]] lock_word free_lock(group const& g) const noexcept {
-        return view::free_lock(tree_.handle.tag(), g.node.incarnation());
-    }
     [[nodiscard]] op unlock_by_cas(group const& g, std::uint32_t me) const noexcept {
-        return op::cas(g.node.at(), free_lock(g).held_by(me).bits(), free_lock(g).bits());
+        return op::cas(g.node.at(), lock_word(g.free).held_by(me).bits(), g.free);
+    }
+
+    /// W0: nothing, or the lock words are read.
+    [[nodiscard, gnu::noinline]] task<result<void>> expect_lock_words() {
+        for (auto& g : groups_) g.free = view::free_lock(tree_.handle.tag(), g.node.incarnation()).bits();
+        if constexpr (Layout::vacancy_in_lock) {
+            auto const reads = memory_->template take<op>(groups_.size());
+            std::size_t n = 0;
+            for (auto& g : groups_)
+                if (g.at == stage::reading && !g.handed) reads[n++] = op::read(g.node.at(), g.image, word_bytes);
+            if (n > 0) {
+                if (auto const r = co_await s_.submit(reads.first(n)); !r) co_return r.error();
+            }
+            for (auto& g : groups_) {
+                lock_word const seen(g.image[0]);
+                bool const free = view::frees(seen, tree_.handle.tag(), g.node.incarnation());
+                if (g.at == stage::reading && !g.handed && free)
+                    g.free = seen.bits(); // else the CAS says what is there
+            }
+        }
+        co_return result<void>{};
     }
 
     /// W1 for all leaves.
@@ -142,7 +162,7 @@ private:
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at != stage::reading) continue;
-            auto const free = free_lock(g);
+            lock_word const free(g.free);
             if (!g.handed) {
                 g.take = &ops_[n];
                 ops_[n++] = op::cas(g.node.at(), free.bits(), free.held_by(s_.pool().self.tag()).bits());
@@ -153,9 +173,10 @@ private:
             auto const crowd = inserts ? tree_.crowded.of(g.node) : crowding::none;
             g.whole = !Tree::options::neighbourhood_reads || of(g).size() > 1 || home + 1 == Layout::quads ||
                       crowd == crowding::high || (crowd == crowding::some && !Layout::has_windows);
+            g.whole |= inserts && view::full_by(free, home) && view::full_by(free, Layout::next(home));
             bool const window = !g.whole && crowd == crowding::some;
             g.header = g.whole || p.wary;
-            g.known = g.whole ? all_quads<Layout>
+            g.known = g.whole  ? all_quads<Layout>
                       : window ? ((word{1} << Layout::window_quads) - 1) << Layout::window_begin(home)
                                : word{3} << home;
             auto const leaf = image_of(g);
@@ -365,29 +386,32 @@ private:
     [[nodiscard]] std::size_t plan_unlock(group& g, std::span<op> ops) {
         g.handing = tree_.locks.may_hand_over(g);
         if (g.handing) return 0;
-        image_of(g).set_lock(free_lock(g));
+        auto const leaf = image_of(g);
+        leaf.set_lock(leaf.with_vacancy(lock_word(g.free), g.known));
         ops[0] = op::write(g.node.at(), g.image, word_bytes);
         return 1;
     }
 
-    /// Hot keys of the quads that we changed are known to hold again.
+    /// Hot keys of the quads that we wrote are known to hold again.
     void refresh_hotspots(group const& g) {
-        auto const leaf = image_of(g);
-        for (auto const i : of(g)) {
-            auto const outcome = mutations_[i].outcome;
-            if (outcome == mutation_outcome::pending || outcome == mutation_outcome::present ||
-                outcome == mutation_outcome::absent)
-                continue;
-            auto const home = Layout::home_of(mutations_[i].key);
-            for (auto const quad : {home, Layout::next(home)}) {
-                if ((g.known >> quad & 1U) == 0) continue;
-                for (auto slot = quad * quad_word::slots; slot < (quad + 1) * quad_word::slots; ++slot) {
-                    if (!leaf.occupied(slot)) continue;
-                    auto const key = leaf.key(slot);
-                    tree_.hotspots.refresh(key, {.value = leaf.payload(slot),
-                                                 .control = leaf.quad(quad).bits(),
-                                                 .behind = quad != Layout::home_of(key)});
-                }
+        word written = g.splits ? all_quads<Layout> : 0;
+        for (auto const& step : g.steps.first(g.step_count)) {
+            auto const at = (step.target.offset() - g.node.at().offset()) / word_bytes;
+            for (std::size_t q = 0; q < Layout::quads; ++q)
+                if (at >= Layout::quad_at(q) && at < Layout::quad_at(q) + Layout::quad_words) written |= word{1} << q;
+        }
+        refresh_hotspots(image_of(g), written);
+        if (g.splits) refresh_hotspots(view(g.right_image), written);
+    }
+    void refresh_hotspots(view leaf, word quads) {
+        for (; quads != 0; quads &= quads - 1) {
+            auto const quad = static_cast<std::size_t>(std::countr_zero(quads));
+            for (auto slot = quad * quad_word::slots; slot < (quad + 1) * quad_word::slots; ++slot) {
+                if (!leaf.occupied(slot)) continue;
+                auto const key = leaf.key(slot);
+                tree_.hotspots.refresh(key, {.value = leaf.payload(slot),
+                                             .control = leaf.quad(quad).bits(),
+                                             .behind = quad != Layout::home_of(key)});
             }
         }
     }

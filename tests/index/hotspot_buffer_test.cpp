@@ -13,6 +13,7 @@
 #include <support/catch.hpp>
 #include <support/keys.hpp>
 #include <support/random.hpp>
+#include <support/zipf.hpp>
 #include <support/scale.hpp>
 #include <support/threads.hpp>
 
@@ -56,24 +57,6 @@ template <typename Next>
     }
     return static_cast<double>(hits) / static_cast<double>(lookups);
 }
-
-/// Ranks of Zipf's law, exponent 0.99, as keys in no order.
-class zipf {
-public:
-    zipf(std::size_t n, std::uint64_t seed) : sums_(n), random_(seed) {
-        double sum = 0;
-        for (std::size_t i = 0; i < n; ++i) sums_[i] = sum += 1 / std::pow(static_cast<double>(i + 1), 0.99);
-    }
-    [[nodiscard]] std::uint64_t next() {
-        auto const at = static_cast<double>(random_.below(1ULL << 40U)) / static_cast<double>(1ULL << 40U);
-        auto const rank = std::upper_bound(sums_.begin(), sums_.end(), at * sums_.back()) - sums_.begin();
-        return mix64(static_cast<std::uint64_t>(rank));
-    }
-
-private:
-    std::vector<double> sums_;
-    random_source random_;
-};
 
 } // namespace
 
@@ -168,7 +151,7 @@ TEST_CASE("the hit rate under Zipf's law is far above the one of uniform keys", 
     zipf skewed(keys, seed);
     random_source random(seed, 1);
     buffer first(capacity), second(capacity);
-    auto const zipf_rate = hit_rate(first, lookups, [&] { return skewed.next(); });
+    auto const zipf_rate = hit_rate(first, lookups, [&] { return mix64(skewed.next()); });
     auto const uniform_rate = hit_rate(second, lookups, [&] { return mix64(random.below(keys)); });
     std::cout << "hit rate, one key in fifty kept: Zipf " << zipf_rate << ", uniform " << uniform_rate << '\n';
     // The 2,000 most frequent of 100,000 keys have 0.67 of all lookups.

@@ -313,6 +313,7 @@ TEST_CASE("wherever a writer dies, the leaf is mended, and has all keys but the 
                 for (auto const& [key, value] : before) {
                     bool const changes = w.now.find(key) == w.now.end() || w.now.at(key) != value;
                     if (!changes) REQUIRE(found.at(key) == value);
+                    if (w.now.contains(key)) REQUIRE(found.contains(key)); // replaced: one value or the other
                 }
                 for (auto const& [key, value] : found) {
                     bool const old = before.contains(key) && before.at(key) == value;

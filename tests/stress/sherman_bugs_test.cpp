@@ -121,9 +121,9 @@ TEMPLATE_TEST_CASE("an entry of several words is never seen half old and half ne
     f.t.sound();
 }
 
-TEST_CASE("threads that insert into an empty tree all at once grow it without losing a key",
-          "[index][sherman][S3][S4]") {
-    using index_type = sherman_8_8_small;
+TEMPLATE_TEST_CASE("threads that insert into an empty tree all at once grow it without losing a key",
+                   "[index][S3][S4][C3]", sherman_8_8_small, chime_8_8_small) {
+    using index_type = TestType;
     constexpr std::size_t threads = 4;
     constexpr std::uint64_t keys_each = 150;
     world w(32U << 20U, 2);

@@ -7,8 +7,9 @@
 // merges after erase (docs/rationale.md). Layout: layout/hopscotch_leaf.hpp, protocol: protocol/hopscotch_io.hpp.
 //
 // Cost, where index/detail/blink_tree.hpp has calls and errors; keys and values of 8 bytes: find 1 round trip, 152 bytes (8 if
-// the key is hot; a hot one that changed 2 round trips); insert, upsert and erase 2 round trips, 4 to 5 verbs, also where
-// nothing changes; no room in the neighbourhood: 1 round trip more, a split 5 more.
+// the key is hot; a hot one that changed 2 round trips); find_many the same bytes for each key; insert, upsert and erase 2 round trips, 4 to 5 verbs, also where
+// nothing changes; no room in the neighbourhood: 1 round trip more; a split: 5 or 6 more, of which 4 under the leaf's lock when
+// its change is in force already.
 #pragma once
 
 #include <cstddef>
@@ -64,6 +65,12 @@ class chime_tree
 
     chime_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes) : base(pool, h, cache_bytes) {}
 
+    template <typename Session, typename State>
+    [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
+                                                      std::span<std::optional<Value>> found) {
+        return detail::hopscotch_find_batch<typename base::leaf>(s, state, keys, found);
+    }
+
 public:
     using typename base::leaf;
     static constexpr std::string_view type_name = "chime";
@@ -71,28 +78,14 @@ public:
                                                     Options::shape.replicated_fences * 16 +
                                                     Options::shape.vacancy_in_lock * 4096 + Options::shape.last_home;
 
-    /// Values of hot keys are kept in so many bytes from now on; 0: none. Nobody else may use the tree meanwhile.
+    /// Values of hot keys are kept in so many bytes from now on, those kept so far are forgotten; 0: none. No round trip.
+    /// Nobody else may use the tree meanwhile. Without effect where options::speculative_reads is false.
     void keep_hotspots(std::size_t bytes) { state_->hotspots = hotspot_buffer<Key, Value>(bytes); }
 
     /// The value of `key`, nothing if it is absent. 1 round trip, one neighbourhood (two READs for one key in twelve).
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<std::optional<Value>>> find(Session& s, Key const& key) {
         return detail::hopscotch_find<leaf>(s, *state_, key);
-    }
-
-    /// found[i] receives the value of keys[i]. Both spans have the same length, else invalid_argument. 1 round trip and a
-    /// neighbourhood for each key, for every options::batch_nodes keys.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<Key const> keys,
-                                                              std::span<std::optional<Value>> found) {
-        if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
-        for (std::size_t at = 0; at < keys.size(); at += Options::batch_nodes) {
-            auto const n = std::min(Options::batch_nodes, keys.size() - at);
-            auto const r =
-                co_await detail::hopscotch_find_batch<leaf>(s, *state_, keys.subspan(at, n), found.subspan(at, n));
-            if (!r) co_return r.error();
-        }
-        co_return result<void>{};
     }
 
     /// Fills `out` with the entries of the range in ascending order; returns how many. Fewer than out.size() means that

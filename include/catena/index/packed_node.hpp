@@ -18,6 +18,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <catena/core/bytes.hpp>
 #include <catena/layout/node.hpp>
@@ -52,11 +53,8 @@ template <typename Layout>
                                     std::array<word, packed_layout<Layout>::max_words>& out) noexcept {
     using record = packed_layout<Layout>;
     constexpr auto key_words = record::key_words;
-    std::array<std::uint8_t, std::max<std::size_t>(Layout::slots, 20)> order; // g++ 12 warns of sorting less than 16
-    std::size_t count = 0;
-    image.for_each_slot([&](std::size_t slot) { order[count++] = static_cast<std::uint8_t>(slot); });
-    std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
-              [&](auto a, auto b) { return image.key(a) < image.key(b); });
+    slot_order<Layout> order;
+    auto const count = sorted_slots(image, std::span(order));
     word const* const raw = image.image();
     auto const unbounded = image.meta().unbounded;
     auto const entry = [&](std::size_t i) { return raw + Layout::slot_at(order[i]); };

@@ -7,7 +7,7 @@
 // keys in shared round trips (docs/rationale.md).
 //
 // Cost, where index/detail/blink_tree.hpp has calls and errors: insert and upsert 3 round trips, 4 verbs, a split 3 round trips
-// more; erase 3 and 3; 1 round trip if nothing changes (the key is there, has that value, is absent).
+// more; erase 3 and 3; find_many one READ for each leaf; 1 round trip if nothing changes (the key is there, has that value, is absent).
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,12 @@ class sherman_tree
     using base::state_;
 
     sherman_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes) : base(pool, h, cache_bytes) {}
+
+    template <typename Session, typename State>
+    [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
+                                                      std::span<std::optional<Value>> found) {
+        return detail::find_batch<typename base::leaf>(s, state, keys, found);
+    }
 
 public:
     using typename base::leaf;
@@ -66,20 +72,6 @@ public:
             detail::follow(*state_, p, seen, node);
             if (auto const r = co_await detail::wait_for<leaf>(s, *state_, again, stuck); !r) co_return r.error();
         }
-    }
-
-    /// found[i] receives the value of keys[i]. Both spans have the same length, else invalid_argument. 1 round trip and
-    /// one READ for each leaf, for every options::batch_nodes keys.
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<Key const> keys,
-                                                              std::span<std::optional<Value>> found) {
-        if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
-        for (std::size_t at = 0; at < keys.size(); at += Options::batch_nodes) {
-            auto const n = std::min(Options::batch_nodes, keys.size() - at);
-            auto const r = co_await detail::find_batch<leaf>(s, *state_, keys.subspan(at, n), found.subspan(at, n));
-            if (!r) co_return r.error();
-        }
-        co_return result<void>{};
     }
 
     /// Fills `out` with the entries of the range in ascending order; returns how many. Fewer than out.size() means that

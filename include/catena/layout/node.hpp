@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include <catena/core/bytes.hpp>
@@ -211,5 +212,19 @@ struct view_type {
 };
 template <typename Layout>
 using view_of = typename view_type<Layout>::type;
+
+/// Room for the slots of a node in some order. More than a tiny node has: g++ 12 warns of std::sort on less than 16.
+template <typename Layout>
+using slot_order = std::array<std::uint8_t, std::max<std::size_t>(Layout::slots, 20)>;
+
+/// Occupied slots in ascending order of their keys; returns how many.
+template <typename View>
+[[nodiscard]] std::size_t sorted_slots(View const& node, std::span<std::uint8_t> order) noexcept {
+    std::size_t n = 0;
+    node.for_each_slot([&](std::size_t slot) { order[n++] = static_cast<std::uint8_t>(slot); });
+    std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
+              [&](std::uint8_t a, std::uint8_t b) { return node.key(a) < node.key(b); });
+    return n;
+}
 
 } // namespace catena

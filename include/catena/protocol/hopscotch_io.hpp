@@ -20,7 +20,8 @@
 // Stale left While W2 of a split lands, right can be reached already, and changed by X; left may still show the old copies of
 //            what X changes. But whoever came over left to right for a key saw the new fence in this key's neighbourhood, so
 //            nobody sees an old one there any more. And over the parent one gets to right only when W2 has ended: its
-//            separator is written by W afterwards, or by somebody who saw the whole of left in one ring, or under left's lock.
+//            separator is written by W afterwards, who keeps left's lock till then, or, if W died, by somebody who has that lock
+//            or saw the whole of left in one ring, free.
 // T          its CAS fails: reads the header as well next time, waits its budget (pool/retry.hpp), then errc::contended.
 // W dies     between W1 and the end of W2: the lock word names W. Whoever needs the lock, or finds a quad torn, looks whether
 //            W is gone, takes the lock over and mends the leaf (layout/hopscotch_mend.hpp).

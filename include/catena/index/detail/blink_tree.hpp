@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// blink_tree: what the trees have in common: all calls but find, find_many and scan, which depend on the kind of leaf.
+// blink_tree: what the trees have in common: all calls but find and scan, which depend on the kind of leaf.
 //
 // Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread. All sessions
 // are of the pool object that the tree was opened with, which lives longer.
@@ -11,9 +11,11 @@
 // of writes also out_of_memory, lease_lost. Unless said otherwise nothing changed then.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,7 +37,7 @@
 
 namespace catena::detail {
 
-/// Self: the tree, which has `type_name` and `layout_version`. Leaf: the layout of its leaves. State: a tree_state.
+/// Self: the tree, which has `type_name`, `layout_version` and find_some (find_many for at most options::batch_nodes keys). Leaf: the layout of its leaves. State: a tree_state.
 template <typename Self, typename Leaf, typename State>
 class blink_tree {
 public:
@@ -103,6 +105,20 @@ public:
         Self tree(s.pool(), found->handle, 0);
         if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
         return {};
+    }
+
+    /// found[i] receives the value of keys[i]. Both spans have the same length, else invalid_argument. 1 round trip for every
+    /// options::batch_nodes keys; what is read for each says the tree.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<key_type const> keys,
+                                                              std::span<std::optional<value_type>> found) {
+        if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
+        for (std::size_t at = 0; at < keys.size(); at += options::batch_nodes) {
+            auto const n = std::min(options::batch_nodes, keys.size() - at);
+            auto const r = co_await Self::find_some(s, *state_, keys.subspan(at, n), found.subspan(at, n));
+            if (!r) co_return r.error();
+        }
+        co_return result<void>{};
     }
 
     /// Adds key and value if the key is absent. True: it was; false: it was there, nothing changed.

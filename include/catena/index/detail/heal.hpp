@@ -77,9 +77,11 @@ private:
             if (auto const r = co_await s_.submit(read); !r) co_return r.error();
             auto const low = node.low();
             auto const seen = inspect(node, ref, tree_.handle.tag(), low);
-            if (seen != visit::here || node.lock().locked()) {
+            // Its left neighbour changed after we read it, its link before; or one of the two is damaged.
+            bool const gap = seen == visit::here && low != begins;
+            if (seen != visit::here || gap || node.lock().locked()) {
                 auto const o = obstacle_in(node, ref, tree_.handle.tag(), seen, low);
-                bool const from_the_top = seen == visit::dead || seen == visit::stale;
+                bool const from_the_top = seen == visit::dead || seen == visit::stale || gap;
                 if (from_the_top && ref != dead_end_) { // the same one again and again: its owner may be gone
                     dead_end_ = ref;
                     from_top_ = {};
@@ -88,10 +90,6 @@ private:
                 if (auto const r = co_await wait_for<Layout>(s_, tree_, patience, o); !r) co_return r.error();
                 if (from_the_top) co_return false;
                 continue;
-            }
-            if (low != begins) { // its left neighbour changed after we read it, its link before
-                ++s_.stats().retries;
-                co_return false;
             }
             begins = node.high();
             again = {};

@@ -13,8 +13,7 @@
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/index/detail/descent.hpp>
-#include <catena/index/detail/node_edit.hpp>
-#include <catena/index/detail/recovery.hpp>
+#include <catena/index/detail/scan.hpp>
 #include <catena/index/index.hpp>
 #include <catena/protocol/hopscotch_io.hpp>
 
@@ -233,15 +232,7 @@ hopscotch_scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range
                 continue;
             }
             again = {};
-            slot_order<Leaf> order;
-            auto const count = sorted_slots(leaf, std::span(order));
-            for (std::size_t e = 0; e < count && n < out.size(); ++e) {
-                auto const key = leaf.key(order[e]);
-                if (key < p.key || leaf.above(key)) continue;
-                if (range.to && !(key < *range.to)) co_return n;
-                out[n++] = {.key = key, .value = leaf.payload(order[e])};
-            }
-            if (leaf.quad(0).unbounded() || n == out.size()) co_return n;
+            if (take_entries(leaf, p.key, range.to, n, out) || leaf.quad(0).unbounded()) co_return n;
             p.key = leaf.high();
             p.at = {};
             p.wary = false;

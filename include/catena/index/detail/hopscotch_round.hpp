@@ -4,8 +4,9 @@
 //
 // For all leaves that the pending mutations belong to:
 //   1 descend, local locks    as every round
-//   2 CAS and READ            the lock word of each leaf, and the neighbourhood of the key; the whole leaf where several keys
-//                             of it change, or where the last key found little room in it
+//   2 CAS and READ            the lock word of each leaf, and the neighbourhood of the key; two quads more where an insert comes
+//                             to a crowded leaf; the whole leaf where it is very crowded, where several keys of it change, or
+//                             where the neighbourhood would be two READs
 //   3 READ                    whole leaves where there is no room, or the key is beyond the fence and the header is wanted
 //   4 WRITE                   right leaves of those that split
 //   5 WRITE                   all steps, and the lock words; local locks are released, remote locks perhaps handed over
@@ -118,15 +119,8 @@ private:
         for (auto& g : groups_) {
             if (!publishing_) (void)co_await drop_right(g); // never linked: its block is free again
             if (!g.holds_local) continue;
-            g.holds_local = false;
-            if (why.code == errc::out_of_memory)
-                tree_.locks.release(g, false, 0);
-            else
-                tree_.locks.release_and_refuse(g, why);
-            if (!publishing_ || g.at != stage::locked) continue;
-            obstacle<key_type> const half_done{
-                .node = g.node, .lock = lock_word(true, me, 0, 0), .key = this->key_in(g)};
-            (void)co_await overcome<Layout>(s_, tree_, half_done);
+            this->let_go(g, why);
+            if (publishing_ && g.at == stage::locked) (void)co_await this->mend_half_done(g, this->key_in(g));
         }
         groups_ = {};
         co_return result<void>{};

@@ -153,6 +153,21 @@ protected:
         tree_.locks.release(g, handed, image_bytes);
     }
 
+    /// Ends the local hold of a group whose round failed. Who waits behind it for what does not come (another client's lock, a
+    /// memory node) need not wait again; full memory is no matter of theirs.
+    void let_go(group& g, error why) {
+        if (why.code == errc::out_of_memory) return release(g, false, 0);
+        g.holds_local = false;
+        tree_.locks.release_and_refuse(g, why);
+    }
+
+    /// Mends a node of ours that may be half published: a lock that names us while nobody holds the local one.
+    /// key: one that it covers.
+    [[nodiscard]] task<result<void>> mend_half_done(group const& g, key_type const& key) {
+        return overcome<Layout>(s_, tree_,
+                                {.node = g.node, .lock = lock_word(true, s_.pool().self.tag(), 0, 0), .key = key});
+    }
+
     /// A writer got to the right sibling over `g`, whose image is whole. The second time in a row it is linked, in case its
     /// splitter died.
     void suspect(group& g) noexcept {

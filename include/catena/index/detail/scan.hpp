@@ -99,6 +99,23 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
     co_return result<void>{};
 }
 
+/// Takes the entries of a leaf from `cursor` on, as far as `out` has room behind its first n. True: the scan is at its end.
+/// (An image may hold keys beyond its fence that a merge has put there, but not published.)
+template <typename View>
+[[nodiscard]] bool take_entries(View const& leaf, typename View::key_type const& cursor,
+                                std::optional<typename View::key_type> const& to, std::size_t& n,
+                                std::span<entry<typename View::key_type, typename View::payload_type>> out) noexcept {
+    slot_order<typename View::layout> order;
+    auto const count = sorted_slots(leaf, std::span(order));
+    for (std::size_t e = 0; e < count && n < out.size(); ++e) {
+        auto const key = leaf.key(order[e]);
+        if (key < cursor || leaf.above(key)) continue;
+        if (to && !(key < *to)) return true;
+        out[n++] = {.key = key, .value = leaf.payload(order[e])};
+    }
+    return n == out.size();
+}
+
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<std::size_t>>
 scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
@@ -137,15 +154,7 @@ scan(Session& s, Tree& tree, scan_range<typename Tree::key_type> range,
                 continue;
             }
             again = {};
-            slot_order<Leaf> order;
-            auto const count = sorted_slots(node, std::span(order));
-            for (std::size_t e = 0; e < count && n < out.size(); ++e) {
-                auto const key = node.key(order[e]);
-                if (key < p.key) continue;
-                if (range.to && !(key < *range.to)) co_return n;
-                out[n++] = {.key = key, .value = node.payload(order[e])};
-            }
-            if (node.meta().unbounded || n == out.size()) co_return n;
+            if (take_entries(node, p.key, range.to, n, out) || node.meta().unbounded) co_return n;
             p.key = node.high();
             p.at = {};
         }

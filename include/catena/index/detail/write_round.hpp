@@ -81,10 +81,8 @@ private:
     }
 
     /// Something could not be had: no lock is left behind. Of a batch that failed nobody knows what it did, so locks are
-    /// given back by CAS, and what may be half published is mended. Who waits behind us for what does not come (another
-    /// client's lock, a memory node) need not wait again; full memory is no matter of theirs.
+    /// given back by CAS, and what may be half published is mended.
     [[nodiscard, gnu::noinline]] task<result<void>> give_up(error why) {
-        auto const me = s_.pool().self.tag();
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.holds_local) forget_outcomes(g); // edited perhaps, not settled
@@ -99,14 +97,8 @@ private:
             // Never locked, so never linked: its block is free again. (After a publication that failed nobody knows.)
             if (g.at == stage::editing) (void)co_await drop_right(g);
             if (!g.holds_local) continue;
-            if (why.code == errc::out_of_memory)
-                release(g, false);
-            else
-                tree_.locks.release_and_refuse(g, why);
-            if (g.at != stage::locked) continue;
-            obstacle<key_type> const half_done{
-                .node = g.node, .lock = lock_word(true, me, 0, 0), .key = image_of(g).low()};
-            (void)co_await overcome<Layout>(s_, tree_, half_done);
+            this->let_go(g, why);
+            if (g.at == stage::locked) (void)co_await this->mend_half_done(g, image_of(g).low());
         }
         groups_ = {};
         co_return result<void>{};

@@ -120,7 +120,7 @@ TEST_CASE("each field of a superblock that differs is refused by name, on every 
     SECTION("another format version") {
         block.format_version = 9;
         reseal();
-        REQUIRE_THAT(refused_open(f).message, has_text("format_version is 9, expected 2"));
+        REQUIRE_THAT(refused_open(f).message, has_text("format_version is 9, expected 3"));
     }
     SECTION("another memory node") {
         block.node = 7;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -11,7 +10,7 @@
 
 #include <catena/pool/node_allocator.hpp>
 
-#include <pool/clock_fabric.hpp>
+#include <pool/allocation.hpp>
 #include <support/accounting.hpp>
 #include <support/catch.hpp>
 #include <support/random.hpp>
@@ -20,34 +19,9 @@
 #include <support/world.hpp>
 
 using namespace catena;
-using namespace std::chrono_literals;
-using test::local_session;
-using test::ok;
+using namespace catena::test;
 
 namespace {
-
-constexpr std::uint64_t chunk = 16384;
-/// A memory node that has room for that many chunks.
-constexpr std::uint64_t room_for(std::uint64_t chunks) { return heap_begin(chunks) + chunks * chunk; }
-pool_options options() { return {.lease = 60s, .chunk_bytes = chunk, .patience = 60s}; }
-
-block take(local_session& s, std::uint64_t bytes) { return ok(sync_wait(s, allocate(s, bytes))); }
-void give(local_session& s, block b, std::uint64_t bytes) { ok(sync_wait(s, free_block(s, b, bytes))); }
-void close(local_session& s) { ok(sync_wait(s, release_all(s))); }
-std::uint64_t taken(test::world& w) { return ok(test::local_client::pool_type::usage(w.first.s)).bytes_taken; }
-
-/// Everything that can be had, then out_of_memory.
-std::vector<block> take_all(local_session& s, std::uint64_t bytes) {
-    std::vector<block> all;
-    for (;;) {
-        auto const b = sync_wait(s, allocate(s, bytes));
-        if (!b) {
-            test::expect(b.error().code == errc::out_of_memory, "another error");
-            return all;
-        }
-        all.push_back(*b);
-    }
-}
 
 struct range {
     std::uint16_t node;
@@ -69,18 +43,24 @@ void require_disjoint(std::vector<range> ranges, std::uint64_t node_bytes) {
 } // namespace
 
 TEST_CASE("blocks of every size are aligned, lie in the heap and do not overlap") {
-    test::world w(8U << 20U, 3, options());
     auto const seed = test::test_seed(71);
     CAPTURE(seed);
-    test::random_source random(seed);
-    std::vector<range> ranges;
-    for (int i = 0; i < 2000; ++i) {
-        auto const bytes = block_granule * (1 + random.below(max_block_bytes / block_granule));
-        auto const b = take(w.first.s, bytes);
-        REQUIRE(b.lives == 0);
-        ranges.push_back({b.at.node(), b.at.offset(), b.at.offset() + bytes});
-    }
-    require_disjoint(ranges, 8U << 20U);
+    auto const take_some = [seed](std::uint64_t node_bytes, std::uint64_t chunk_bytes, int blocks) {
+        CAPTURE(chunk_bytes);
+        test::world w(node_bytes, 3, options(chunk_bytes));
+        auto const sizes = block_sizes(chunk_bytes);
+        test::random_source random(seed);
+        std::vector<range> ranges;
+        for (int i = 0; i < blocks; ++i) {
+            auto const bytes = sizes[random.below(sizes.size())];
+            auto const b = take(w.first.s, bytes);
+            REQUIRE(b.lives == 0);
+            ranges.push_back({b.at.node(), b.at.offset(), b.at.offset() + bytes});
+        }
+        require_disjoint(ranges, node_bytes);
+    };
+    take_some(8U << 20U, chunk, 2000);
+    take_some(64U << 20U, max_block_bytes + 2 * chunk_granule, 600); // the largest ones leave an end of each chunk
 }
 
 TEST_CASE("blocks are spread over the memory nodes in turn, and sessions begin at different ones") {
@@ -282,7 +262,7 @@ TEST_CASE("blocks of two sizes are freed to their own lists") {
 
 TEST_CASE("every size class has a list of its own") {
     std::set<std::uint64_t> heads;
-    for (std::uint64_t bytes = block_granule; bytes <= max_block_bytes; bytes += block_granule) {
+    for (auto const bytes : block_sizes(max_block_bytes)) {
         auto const head = free_list_of(5, bytes);
         REQUIRE(head.node() == 5);
         REQUIRE(head.offset() % word_bytes == 0);
@@ -293,20 +273,6 @@ TEST_CASE("every size class has a list of its own") {
 }
 
 // --- whose is what: chunk table and headers ---
-
-namespace {
-
-chunk_word table_word(test::world& w, std::uint64_t i, std::uint16_t node = 0) {
-    return chunk_word(test::raw_read(w.fabric, chunk_word_at(node, i)));
-}
-block_header header_of(test::world& w, block const& b) {
-    block_header h;
-    for (std::size_t i = 0; i < h.words.size(); ++i) h.words[i] = test::raw_read(w.fabric, b.at + i * word_bytes);
-    return h;
-}
-word released(test::world& w, std::uint64_t bytes) { return test::raw_read(w.fabric, released_count_of(0, bytes)); }
-
-} // namespace
 
 TEST_CASE("words of the chunk table keep what they are given") {
     auto const owned = chunk_word::owned(0x7ffff, max_block_bytes);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <string>
+#include <vector>
 
 #include <catena/pool/catalog.hpp>
 #include <catena/pool/membership.hpp>
@@ -49,8 +52,8 @@ TEST_CASE("each field that differs is named, with what it is and what was expect
         REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.magic"));
     }
     SECTION("format_version") {
-        s.format_version = 1;
-        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.format_version is 1, expected 2"));
+        s.format_version = 2; // its clients do not know the large blocks
+        REQUIRE_THAT(complaint(resealed(s)), has_text("superblock.format_version is 2, expected 3"));
         REQUIRE_THAT(complaint(s), has_text("format_version")); // another format may have its seal elsewhere
     }
     SECTION("node") {
@@ -87,14 +90,15 @@ TEST_CASE("any one bit flipped in a superblock is found") {
     }
 }
 
-TEST_CASE("chunks are 1 MiB, at most a 64th of a small memory node, and always hold the largest block") {
+TEST_CASE("chunks are 1 MiB, at most a 64th of a small memory node, and hold two nodes, from 16 MiB on every block") {
     REQUIRE(default_chunk_bytes(std::uint64_t{1} << 40U) == 1U << 20U);
     REQUIRE(default_chunk_bytes(64U << 20U) == 1U << 20U);
     for (std::uint64_t bytes = min_node_bytes; bytes < (1U << 26U); bytes = bytes * 5 / 4) {
         CAPTURE(bytes);
         auto const chunk = default_chunk_bytes(bytes);
-        REQUIRE(chunk % max_block_bytes == 0);
-        REQUIRE(chunk >= 2 * max_block_bytes);
+        REQUIRE(chunk % chunk_granule == 0);
+        REQUIRE(chunk >= 8192);
+        REQUIRE((chunk >= max_block_bytes || bytes < 16U << 20U));
         REQUIRE((chunk <= bytes / 64 || chunk == 8192));
         REQUIRE(chunk_count(bytes, chunk) > 0);
     }
@@ -110,7 +114,52 @@ TEST_CASE("the parts of a memory node's region do not overlap") {
     STATIC_REQUIRE(free_list_of(0, block_granule).offset() >= free_lists_offset);
     STATIC_REQUIRE(member_at(member_slots - 1).offset() + sizeof(member_record) <= catalog_offset);
     STATIC_REQUIRE(catalog_offset + catalog_slots * catalog_entry_bytes <= heap_offset);
-    STATIC_REQUIRE(heap_offset % max_block_bytes == 0);
+    STATIC_REQUIRE(heap_offset % chunk_granule == 0);
+}
+
+TEST_CASE(
+    "blocks are multiples of 64 bytes up to 4 KiB and of 4 KiB up to 252 KiB; nothing else is a size of a block") {
+    std::vector<std::uint64_t> sizes;
+    for (std::uint64_t i = 1; i <= 64; ++i) sizes.push_back(i * 64);
+    for (std::uint64_t i = 2; i <= 63; ++i) sizes.push_back(i * 4096);
+    for (std::uint64_t bytes = 0; bytes <= (1U << 20U); ++bytes)
+        if (is_block_size(bytes) != std::binary_search(sizes.begin(), sizes.end(), bytes)) FAIL(bytes);
+    for (std::uint64_t high = 1U << 20U; high != 0; high *= 2)
+        for (std::uint64_t const low : {0U, 64U, 4096U, 128U << 10U}) REQUIRE_FALSE(is_block_size(high + low));
+    std::set<std::uint64_t> classes;
+    for (auto const bytes : sizes) {
+        CAPTURE(bytes);
+        REQUIRE(block_class(bytes) > 0);
+        REQUIRE(block_class(bytes) < block_classes);
+        REQUIRE(block_bytes_of(block_class(bytes)) == bytes);
+        REQUIRE(classes.insert(block_class(bytes)).second);
+    }
+    REQUIRE(classes.size() == 126);
+    REQUIRE_FALSE(classes.contains(65));
+    REQUIRE(block_class(0) == 0);
+    REQUIRE(block_bytes_of(0) == 0);
+}
+
+TEST_CASE("the class of a size is that of docs/formats.md, up to 4 KiB that of version 2") {
+    for (std::uint64_t i = 1; i <= 64; ++i) REQUIRE(block_class(64 * i) == i);
+    REQUIRE(block_class(8192) == 66);
+    REQUIRE(block_class(12288) == 67);
+    REQUIRE(block_class(std::uint64_t{128} * 1024) == 96);
+    REQUIRE(block_class(std::uint64_t{252} * 1024) == 127);
+    for (std::uint64_t c = 0; c < block_classes; ++c) {
+        CAPTURE(c);
+        auto const bytes = block_bytes_of(c);
+        REQUIRE((block_class(bytes) == c || c == 65));
+        if (block_class(bytes) != c || c == 0) continue;
+        REQUIRE(free_list_of(3, bytes) == remote_ptr(3, 1024 + 8 * c));
+        REQUIRE(released_count_of(3, bytes) == remote_ptr(3, 2048 + 8 * c));
+        REQUIRE(chunk_word::owned(0x7ffff, bytes).bits() == (1ULL << 62U | c << 55U | 0x7ffffULL << 36U));
+        REQUIRE(chunk_word::released(bytes, 3 * bytes).bits() == (2ULL << 62U | c << 55U | 3 * bytes / 64));
+        REQUIRE(chunk_word::owned(0x7ffff, bytes).block_bytes() == bytes);
+        REQUIRE(chunk_word::owned(0x7ffff, bytes).owner() == 0x7ffff);
+        REQUIRE(chunk_word::released(bytes, 3 * bytes).first() == 3 * bytes);
+        REQUIRE(chunk_word::released(bytes, 3 * bytes).block_bytes() == bytes);
+    }
 }
 
 TEST_CASE("a memory node has as many chunks as fit behind their table") {

@@ -27,7 +27,7 @@ struct census {
     std::uint64_t astray = 0;                     ///< in transit to or from one when a client died: lost
     std::uint64_t released = 0;                   ///< rests of released chunks
     std::uint64_t unclaimed = 0;                  ///< chunks that the cursor passed and nobody owns
-    std::uint64_t wasted = 0;                     ///< ends of chunks that are smaller than a block
+    std::uint64_t wasted = 0;                     ///< ends of chunks, each smaller than a block of its chunk
     std::uint64_t unwritten = 0;                  ///< in the hands of the owner of the chunk
     std::uint64_t held = 0;                       ///< in no index, in the hands of whom the header names
     std::uint64_t alive = 0;                      ///< nodes of an index, or written to become one
@@ -57,7 +57,12 @@ template <typename RawOf>
         auto const chunks = chunk_count(geometry);
         auto const taken = std::min<std::uint64_t>(word_at(cursor_offset) / geometry.chunk_bytes, chunks);
         std::map<std::uint64_t, std::uint64_t> listed; // offset -> bytes
-        for (std::uint64_t bytes = block_granule; bytes <= max_block_bytes; bytes += block_granule) {
+        for (std::uint64_t of_class = 1; of_class < block_classes; ++of_class) {
+            auto const bytes = block_bytes_of(of_class);
+            if (block_class(bytes) != of_class) {
+                if (word_at(free_lists_offset + of_class * word_bytes) != 0) complain(of_class, "a list of no size");
+                continue;
+            }
             auto at = free_list_head(word_at(free_list_of(node, bytes).offset())).offset();
             for (; at != 0; at = word_at(at + link_offset(bytes))) {
                 if (at < heap_begin(geometry) || at + bytes > geometry.node_bytes) {
@@ -83,6 +88,13 @@ template <typename RawOf>
                 continue;
             }
             auto const bytes = w.block_bytes();
+            bool const owned = w.state() == chunk_state::owned;
+            auto const sound = owned ? chunk_word::owned(w.owner(), bytes) : chunk_word::released(bytes, w.first());
+            if (w.bits() != sound.bits() || bytes > geometry.chunk_bytes || (owned && bytes == 0) ||
+                (bytes != 0 && (w.first() % bytes != 0 || w.first() + bytes > geometry.chunk_bytes))) {
+                complain(begin, "a word of the chunk table that nobody writes");
+                continue;
+            }
             if (w.state() == chunk_state::released) {
                 ++released_counts[bytes];
                 if (bytes == 0) {

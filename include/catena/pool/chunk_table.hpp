@@ -5,8 +5,9 @@
 //   63..62      61..55           54..36       35..0
 //   state (2)   class (7)        owner (19)   first (36)
 // state    0 unused, 1 owned by the member whose tag stands in `owner`, 2 released: nobody's.
-// class    bytes of its blocks / 64. A chunk is cut into blocks of one size for ever, from its beginning, so that it can be
-//          parsed. 0: nothing of it was ever written, it has no size yet.
+// class    of the size of its blocks (superblock.hpp: block_class). A chunk is cut into blocks of one size for ever, from its
+//          beginning, so that it can be parsed; what is left at its end is less than a block, and nobody's. 0: nothing of it
+//          was ever written, it has no size yet.
 // first    of a released chunk: bytes / 64 before its first free block; from there on all are free. Else 0.
 //
 // Take       T1 FAA on the cursor of the memory node;  T2 CAS word: unused -> owned(T), before the first block is cut.
@@ -19,7 +20,8 @@
 //            was claimed and released again with nothing cut.
 // The counts are hints, never too low: L1 comes before L2 and C4 after C3. Too high costs the others a look at the table.
 // Dies       T after T1: the chunk is unused below the cursor; adopted. L, C anywhere: the word says whose it is.
-// Thread safety: any number of clients. Needs: atomic_words, ordered_batch. Tests: pool/node_allocator_test.cpp, torture/.
+// Thread safety: any number of clients. Needs: atomic_words, ordered_batch. Tests: pool/node_allocator_test.cpp,
+// pool/large_blocks_test.cpp, torture/.
 #pragma once
 
 #include <algorithm>
@@ -49,9 +51,11 @@ public:
         return chunk_word(of(chunk_state::released, block_bytes) | first / block_granule);
     }
 
-    [[nodiscard]] constexpr chunk_state state() const noexcept { return static_cast<chunk_state>(bits_ >> 62U); }
+    [[nodiscard]] constexpr chunk_state state() const noexcept {
+        return static_cast<chunk_state>(bits_ >> state_shift);
+    }
     [[nodiscard]] constexpr std::uint64_t block_bytes() const noexcept {
-        return (bits_ >> class_shift & 0x7fU) * block_granule;
+        return block_bytes_of(bits_ >> class_shift & (block_classes - 1));
     }
     [[nodiscard]] constexpr std::uint32_t owner() const noexcept {
         return static_cast<std::uint32_t>(bits_ >> owner_shift) & ((1U << member_id::tag_bits) - 1);
@@ -68,20 +72,22 @@ public:
 private:
     static constexpr unsigned owner_shift = 36;
     static constexpr unsigned class_shift = 55;
+    static constexpr unsigned state_shift = 62;
+    static_assert(block_classes == std::uint64_t{1} << (state_shift - class_shift));
+    static_assert(member_id::tag_bits == class_shift - owner_shift);
+    static_assert(max_chunk_bytes / block_granule < std::uint64_t{1} << owner_shift);
     [[nodiscard]] static constexpr word of(chunk_state state, std::uint64_t block_bytes) noexcept {
-        return static_cast<word>(state) << 62U | block_bytes / block_granule << class_shift;
+        return static_cast<word>(state) << state_shift | block_class(block_bytes) << class_shift;
     }
     word bits_ = 0;
 };
-static_assert(max_chunk_bytes / block_granule < std::uint64_t{1} << 36U);
-static_assert(max_block_bytes / block_granule < 128);
 
 [[nodiscard]] constexpr remote_ptr chunk_word_at(std::uint16_t node, std::uint64_t chunk) noexcept {
     return {node, heap_offset + chunk * word_bytes};
 }
 /// The count of released chunks whose blocks have that size; 0: of those that have no size yet.
 [[nodiscard]] constexpr remote_ptr released_count_of(std::uint16_t node, std::uint64_t block_bytes) noexcept {
-    return {node, released_offset + block_bytes / block_granule * word_bytes};
+    return {node, released_offset + block_class(block_bytes) * word_bytes};
 }
 
 namespace detail {

@@ -64,7 +64,7 @@ public:
         auto pool = connect(fabric, options);
         if (!pool) return pool;
         auto const chunk = options.chunk_bytes != 0 ? options.chunk_bytes : default_chunk_bytes(fabric.node_bytes());
-        if (chunk % max_block_bytes != 0 || chunk > max_chunk_bytes || chunk_count(fabric.node_bytes(), chunk) == 0)
+        if (chunk % chunk_granule != 0 || chunk > max_chunk_bytes || chunk_count(fabric.node_bytes(), chunk) == 0)
             return setup_error(errc::invalid_argument,
                                "chunk_bytes must be a multiple of 4096 that fits the heap of a memory node, at most 1 "
                                "TiB, not " +

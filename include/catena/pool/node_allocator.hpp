@@ -19,7 +19,7 @@
 // not yet signed (between G3 and G4), or unsigned and not yet pushed (between S3 and S4). It is lost for ever; one for each
 // operation that was under way, and S3 and S4 are the same batch unless somebody else changed the list meanwhile.
 // Thread safety: as the session. Out of memory: errc::out_of_memory; what was allocated stays as it is.
-// Tests: pool/node_allocator_test.cpp, index/reclaim_test.cpp, torture/pool_suite.hpp.
+// Tests: pool/node_allocator_test.cpp, pool/large_blocks_test.cpp, index/reclaim_test.cpp, torture/pool_suite.hpp.
 #pragma once
 
 #include <array>
@@ -36,7 +36,7 @@
 namespace catena {
 
 [[nodiscard]] constexpr remote_ptr free_list_of(std::uint16_t node, std::uint64_t block_bytes) noexcept {
-    return {node, free_lists_offset + block_bytes / block_granule * word_bytes};
+    return {node, free_lists_offset + block_class(block_bytes) * word_bytes};
 }
 /// The link of a free block: its last word.
 [[nodiscard]] constexpr std::uint64_t link_offset(std::uint64_t block_bytes) noexcept {
@@ -86,12 +86,14 @@ template <typename Session>
 
 } // namespace detail
 
-/// A block of `bytes` (a multiple of 64, at most 4 KiB), contents undefined, spread over the memory nodes in turn; those that
-/// do not answer are passed over.
+/// A block of `bytes` (is_block_size: a multiple of 64 up to 4 KiB, of 4 KiB up to 252 KiB), contents undefined, spread over
+/// the memory nodes in turn; those that do not answer are passed over. Larger than the chunks of the pool: invalid_argument,
+/// since no room that somebody makes will ever be enough.
 /// No round trip as a rule; 4 for each new chunk, 4 for a block that another session freed.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
-    CATENA_ASSERT(bytes % block_granule == 0 && bytes <= max_block_bytes);
+    CATENA_ASSERT(is_block_size(bytes));
+    if (bytes > s.pool().geometry.chunk_bytes) co_return make_error(errc::invalid_argument);
     auto& a = s.allocation();
     auto& mine = a.of(bytes);
     if (!mine.freed.empty()) {

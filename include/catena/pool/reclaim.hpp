@@ -25,7 +25,8 @@
 //            keep its place calls keep_lease now and then.
 // Cost       R1 one lease. R3, round trips: 1 a memory node, 1 for 512 chunks, 1 for 256 blocks; for a chunk of which something
 //            is taken 1, 1 for 64 blocks that are taken, 2 for each of them to share it; 1 to 3 where the rest is released.
-// Thread safety: as the session. Set-up path: allocates. Tests: index/reclaim_test.cpp, torture/.
+// Thread safety: as the session. Set-up path: allocates. Tests: pool/reclaim_test.cpp, index/reclaim_test.cpp,
+// torture/.
 #pragma once
 
 #include <algorithm>

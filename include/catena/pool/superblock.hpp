@@ -17,13 +17,18 @@
 #include <string>
 
 #include <catena/core/bytes.hpp>
+#include <catena/core/config.hpp>
 #include <catena/core/hash.hpp>
 #include <catena/core/remote_ptr.hpp>
 
 namespace catena {
 
 inline constexpr std::uint64_t pool_magic = 0x316c6f6f70746163ULL; // "catpool1"
-inline constexpr std::uint32_t pool_format_version = 2;
+
+// What it counts: which clients may share a pool. A client that does not know a size class takes its chunks for blocks of
+// another size, and in a reclaim signs "headers" in the midst of what others hold: hence 3, although every byte of a pool of
+// version 2 would mean the same here.
+inline constexpr std::uint32_t pool_format_version = 3;
 
 inline constexpr std::uint64_t members_offset = 4096;
 inline constexpr std::uint32_t member_slots = 1024;
@@ -38,9 +43,36 @@ inline constexpr std::uint64_t catalog_lock_offset = 576; ///< CAS: owner of the
 inline constexpr std::uint64_t free_lists_offset = 1024;  ///< CAS: one head word for each size class
 inline constexpr std::uint64_t released_offset = 2048;    ///< FAA: one count of released chunks for each size class
 
-// Blocks are multiples of 64 bytes, up to 4 KiB: one size class each.
+// Blocks are multiples of 64 bytes up to 4 KiB, and of 4 KiB up to 252 KiB. The class of a size, in 7 bits:
+//   0          no size yet (of a chunk of which nothing was written)
+//   1 ... 64   class * 64 bytes
+//   65         not used: it would be 4 KiB once more, and a size has one class
+//   66 ... 127 (class - 64) * 4 KiB
 inline constexpr std::uint64_t block_granule = 64;
-inline constexpr std::uint64_t max_block_bytes = 4096;
+inline constexpr std::uint64_t extent_granule = 4096; ///< of blocks that are larger than this
+inline constexpr std::uint64_t block_classes = 128;   ///< the unused ones included
+inline constexpr std::uint64_t max_block_bytes = std::uint64_t{252} << 10U;
+inline constexpr std::uint64_t chunk_granule = 4096; ///< chunks are no multiples of all blocks: an end is left over
+
+[[nodiscard]] constexpr bool is_block_size(std::uint64_t bytes) noexcept {
+    return bytes != 0 && bytes <= max_block_bytes &&
+           bytes % (bytes <= extent_granule ? block_granule : extent_granule) == 0;
+}
+/// bytes: a block's, or 0.
+[[nodiscard]] constexpr std::uint64_t block_class(std::uint64_t bytes) noexcept {
+    CATENA_ASSERT(bytes == 0 || is_block_size(bytes));
+    return bytes <= extent_granule ? bytes / block_granule : extent_granule / block_granule + bytes / extent_granule;
+}
+[[nodiscard]] constexpr std::uint64_t block_bytes_of(std::uint64_t size_class) noexcept {
+    constexpr auto small = extent_granule / block_granule; // classes up to this one count granules
+    return size_class <= small ? size_class * block_granule : (size_class - small) * extent_granule;
+}
+static_assert(block_class(max_block_bytes) == block_classes - 1 &&
+              block_bytes_of(block_classes - 1) == max_block_bytes);
+static_assert(block_class(extent_granule) == 64 && block_class(2 * extent_granule) == 66);
+static_assert(free_lists_offset + block_classes * word_bytes <= released_offset);
+static_assert(released_offset + block_classes * word_bytes <= members_offset);
+static_assert(extent_granule % block_granule == 0 && chunk_granule % extent_granule == 0);
 
 struct pool_uuid {
     std::uint64_t high;
@@ -68,7 +100,8 @@ static_assert(wire_struct<superblock> && sizeof(superblock) == 72);
     return hash64(&s, offsetof(superblock, seal));
 }
 
-/// How large the chunks of a memory node of that size are: 1 MiB, less where that would be more than a 64th.
+/// How large the chunks of a memory node of that size are: 1 MiB, less where that would be more than a 64th. (From 16 MiB on
+/// they hold the largest block.)
 [[nodiscard]] constexpr std::uint64_t default_chunk_bytes(std::uint64_t node_bytes) noexcept {
     std::uint64_t chunk = std::uint64_t{1} << 20U;
     while (chunk > 8192 && chunk > node_bytes / 64) chunk /= 2;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
@@ -41,6 +42,22 @@ struct twelve_wide_slots : twelve_slots {
     static constexpr std::size_t inner_bytes = 192;
 };
 
+// Three quads a leaf, at most six leaves an extent, six pieces a page: nearly every split trains.
+struct six_leaves : learned_options {
+    static constexpr hopscotch_shape shape{.quads = 3};
+    static constexpr std::size_t page_bytes = 256;
+    static constexpr std::size_t directory_bytes = 512;
+    static constexpr std::size_t extent_bytes = 2048;
+    static constexpr std::size_t batch_nodes = 4;
+    static constexpr std::size_t trained_together = 2;
+};
+struct three_wide_leaves : six_leaves {
+    static constexpr std::size_t page_bytes = 320;
+    static constexpr std::size_t directory_bytes = 768;
+    static constexpr bool speculative_reads = true;
+    static constexpr std::size_t hotspot_bytes = 1024;
+};
+
 constexpr std::array all{
     suite{"sherman",
           "sherman_tree, keys and values of a word",
@@ -57,6 +74,14 @@ constexpr std::array all{
     suite{"chime-wide",
           "chime_tree, keys of 16 bytes, values of three words",
           tree_suite<chime_tree<block_hash, test::blob<24>, twelve_wide_slots>>::run,
+          {.bytes = 640, .key_words = 2, .payload_words = 3}},
+    suite{"learned",
+          "learned_hopscotch, keys and values of a word",
+          tree_suite<learned_hopscotch<std::uint64_t, std::uint64_t, six_leaves>>::run,
+          {.bytes = 320, .key_words = 1, .payload_words = 1}},
+    suite{"learned-wide",
+          "learned_hopscotch, keys of 16 bytes, values of three words",
+          tree_suite<learned_hopscotch<block_hash, test::blob<24>, three_wide_leaves>>::run,
           {.bytes = 640, .key_words = 2, .payload_words = 3}},
     suite{"prefix",
           "prefix_index over sherman_tree: publish, match, forget",

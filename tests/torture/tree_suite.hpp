@@ -323,13 +323,21 @@ private:
         if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
         auto const most_astray =
             scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
-        if (c.astray > most_astray * Index::options::node_bytes)
+        if (c.astray > most_astray * largest_block())
             return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
         auto const expected = calls.check().remote_bytes + test::bytes_in_hand(s);
         if (auto const in_use = c.in_use() - c.astray; in_use != expected)
             return "after the reclaim: " + std::to_string(in_use) + " bytes are in use, not " +
                    std::to_string(expected);
         return std::nullopt;
+    }
+
+    [[nodiscard]] static constexpr std::uint64_t largest_block() noexcept {
+        using options = typename Index::options;
+        if constexpr (requires { options::extent_bytes; })
+            return std::max<std::uint64_t>(options::extent_bytes, options::directory_bytes);
+        else
+            return options::node_bytes;
     }
 
     /// A memory node is gone: what does not lie there is right and can be written, the rest has a clear error.

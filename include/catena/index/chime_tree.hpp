@@ -6,7 +6,7 @@
 // one control word; the lock is taken at once, its word being known, so that a write takes 2 round trips; owners in lock words,
 // merges after erase (docs/rationale.md). Layout: layout/hopscotch_leaf.hpp, protocol: protocol/hopscotch_io.hpp.
 //
-// Cost, where index/detail/blink_tree.hpp has calls and errors; keys and values of 8 bytes: find 1 round trip, 152 bytes (8 if
+// Cost, where index/detail/index_calls.hpp has calls and errors; keys and values of 8 bytes: find 1 round trip, 152 bytes (8 if
 // the key is hot; a hot one that changed 2 round trips); find_many the same bytes for each key; insert, upsert and erase 2 round trips, 4 to 5 verbs, also where
 // nothing changes; no room in the neighbourhood: 1 round trip more; a split: 5 or 6 more, of which 4 under the leaf's lock when
 // its change is in force already.
@@ -21,7 +21,7 @@
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/index/crowded_leaves.hpp>
-#include <catena/index/detail/blink_tree.hpp>
+#include <catena/index/detail/index_calls.hpp>
 #include <catena/index/detail/hopscotch_find.hpp>
 #include <catena/index/hotspot_buffer.hpp>
 #include <catena/index/options.hpp>
@@ -56,15 +56,19 @@ struct chime_state : tree_state<typename Leaf::key_type, chime_nodes<Leaf, Optio
 
 template <index_key Key, index_value Value, typename Options = chime_options>
 class chime_tree
-    : public detail::blink_tree<chime_tree<Key, Value, Options>, hopscotch_layout<Key, Value, Options::shape>,
-                                detail::chime_state<hopscotch_layout<Key, Value, Options::shape>, Options>> {
-    using base = detail::blink_tree<chime_tree, hopscotch_layout<Key, Value, Options::shape>,
-                                    detail::chime_state<hopscotch_layout<Key, Value, Options::shape>, Options>>;
+    : public detail::index_calls<chime_tree<Key, Value, Options>, hopscotch_layout<Key, Value, Options::shape>,
+                                 detail::chime_state<hopscotch_layout<Key, Value, Options::shape>, Options>> {
+    using base = detail::index_calls<chime_tree, hopscotch_layout<Key, Value, Options::shape>,
+                                     detail::chime_state<hopscotch_layout<Key, Value, Options::shape>, Options>>;
     friend base;
     using base::state_;
 
     chime_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes) : base(pool, h, cache_bytes) {}
 
+    template <typename Session>
+    [[nodiscard]] static task<result<word>> first_root(Session& s, catalog_handle h) {
+        return detail::first_leaf<typename base::leaf>(s, h);
+    }
     template <typename Session, typename State>
     [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
                                                       std::span<std::optional<Value>> found) {

@@ -6,7 +6,7 @@
 // of the whole node in the lock word instead of entry versions, owners in lock words, merges after erase, batches of
 // keys in shared round trips (docs/rationale.md).
 //
-// Cost, where index/detail/blink_tree.hpp has calls and errors: insert and upsert 3 round trips, 4 verbs, a split 3 round trips
+// Cost, where index/detail/index_calls.hpp has calls and errors: insert and upsert 3 round trips, 4 verbs, a split 3 round trips
 // more; erase 3 and 3; find_many one READ for each leaf; 1 round trip if nothing changes (the key is there, has that value, is absent).
 #pragma once
 
@@ -18,7 +18,7 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
-#include <catena/index/detail/blink_tree.hpp>
+#include <catena/index/detail/index_calls.hpp>
 #include <catena/index/detail/scan.hpp>
 #include <catena/index/options.hpp>
 
@@ -26,15 +26,19 @@ namespace catena {
 
 template <index_key Key, index_value Value, typename Options = tree_options>
 class sherman_tree
-    : public detail::blink_tree<sherman_tree<Key, Value, Options>, node_layout<Key, Value, Options::node_bytes>,
-                                detail::tree_state<Key, Options>> {
-    using base = detail::blink_tree<sherman_tree, node_layout<Key, Value, Options::node_bytes>,
-                                    detail::tree_state<Key, Options>>;
+    : public detail::index_calls<sherman_tree<Key, Value, Options>, node_layout<Key, Value, Options::node_bytes>,
+                                 detail::tree_state<Key, Options>> {
+    using base = detail::index_calls<sherman_tree, node_layout<Key, Value, Options::node_bytes>,
+                                     detail::tree_state<Key, Options>>;
     friend base;
     using base::state_;
 
     sherman_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes) : base(pool, h, cache_bytes) {}
 
+    template <typename Session>
+    [[nodiscard]] static task<result<word>> first_root(Session& s, catalog_handle h) {
+        return detail::first_leaf<typename base::leaf>(s, h);
+    }
     template <typename Session, typename State>
     [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
                                                       std::span<std::optional<Value>> found) {

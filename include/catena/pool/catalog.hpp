@@ -54,8 +54,9 @@ struct catalog_entry {
     word state = 0;
     word root = 0; ///< meaning belongs to the index type
     index_spec spec;
-    word seal = 0; ///< XXH3-64 of spec, mixed with the generation
-    std::array<word, 19> reserved{};
+    word seal = 0;  ///< XXH3-64 of spec, mixed with the generation
+    word lease = 0; ///< who changes the structure of the index (index types that need that)
+    std::array<word, 18> reserved{};
 
     [[nodiscard]] index_phase phase() const noexcept { return static_cast<index_phase>(state & 0xffU); }
     [[nodiscard]] std::uint32_t generation() const noexcept { return static_cast<std::uint32_t>(state >> 32U); }
@@ -77,12 +78,17 @@ struct catalog_handle {
         return {0, catalog_offset + std::uint64_t{slot} * catalog_entry_bytes};
     }
     [[nodiscard]] constexpr remote_ptr root() const noexcept { return entry() + word_bytes; }
+    [[nodiscard]] constexpr remote_ptr lease() const noexcept {
+        return entry() + (catalog_entry_bytes - 19 * word_bytes); // offsetof(catalog_entry, lease), asserted below
+    }
     /// What the nodes of this index carry, so that a node of another index, or of a dropped one, is told from its own.
     [[nodiscard]] constexpr std::uint16_t tag() const noexcept {
         return static_cast<std::uint16_t>(slot << 10U | (generation & 0x3ffU));
     }
     friend constexpr bool operator==(catalog_handle const&, catalog_handle const&) = default;
 };
+
+static_assert(catalog_handle{}.lease() == catalog_handle{}.entry() + offsetof(catalog_entry, lease));
 
 struct catalog_listing {
     catalog_handle handle;

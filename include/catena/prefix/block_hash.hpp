@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <catena/core/hash.hpp>
+#include <catena/layout/key_number.hpp>
 
 namespace catena {
 
@@ -18,5 +19,16 @@ struct block_hash {
     friend constexpr auto operator<=>(block_hash const&, block_hash const&) = default;
 };
 static_assert(sizeof(block_hash) == 16);
+
+/// Where a learned index looks for it.
+template <>
+struct number_of_key<block_hash> {
+    [[nodiscard]] static constexpr key_number of(block_hash const& k) noexcept {
+        return key_number{k.high} << 64U | k.low;
+    }
+    [[nodiscard]] static constexpr block_hash at(key_number n) noexcept {
+        return {.high = static_cast<std::uint64_t>(n >> 64U), .low = static_cast<std::uint64_t>(n)};
+    }
+};
 
 } // namespace catena

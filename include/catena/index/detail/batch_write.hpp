@@ -39,6 +39,10 @@ template <typename Layout, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                                 typename Tree::key_type key);
 
+/// Of a learned index: trains pieces in which many leaves split or became nearly empty (index/detail/train_after.hpp).
+template <typename Layout, typename Session, typename Tree, typename Round>
+[[nodiscard, gnu::noinline]] task<result<void>> train_after(Session& s, Tree& tree, Round const& round);
+
 /// What applies mutations to nodes of that layout.
 template <typename Layout, typename Session, typename Tree>
 struct round_for {
@@ -55,8 +59,6 @@ public:
     using key_type = typename Layout::key_type;
     using round_type = typename round_for<Layout, Session, Tree>::type;
     using mutation_type = typename round_type::mutation_type;
-    using inner = typename Tree::inner;
-
     batch_writer(Session& s, Tree& tree, std::uint32_t level, std::span<mutation_type> mutations)
         : s_(s), tree_(tree), level_(level), mutations_(mutations), memory_(s.scratches()),
           probes_(memory_->template take<probe<key_type>>(mutations.size())),
@@ -109,6 +111,12 @@ private:
 
     /// Step 7. All separators of this round in one batch on the level above.
     [[nodiscard, gnu::noinline]] task<result<void>> link_splits(round_type const& round) {
+        if constexpr (routed_by_model<Tree>)
+            co_return result<void>{}; // overflow leaves are found over their left neighbours
+        else
+            co_return co_await link_to_parents(round);
+    }
+    [[nodiscard, gnu::noinline]] task<result<void>> link_to_parents(round_type const& round) {
         auto const links = memory_->template take<mutation<key_type, node_ref>>(round.groups().size());
         std::size_t n = 0;
         for (auto const& g : round.groups())
@@ -118,12 +126,18 @@ private:
                               .kind = g.splits ? round_type::link_kind : mutation_kind::link,
                               .outcome = mutation_outcome::pending};
         if (n == 0) co_return result<void>{};
-        batch_writer<inner, Session, Tree> parents(s_, tree_, level_ + 1, links.first(n));
+        batch_writer<typename Tree::inner, Session, Tree> parents(s_, tree_, level_ + 1, links.first(n));
         co_return co_await parents.run();
     }
 
-    /// Nodes that erases left nearly empty are merged with a neighbour.
+    /// Nodes that erases left nearly empty are merged with a neighbour; a learned index trains.
     [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull_nodes(round_type const& round) {
+        if constexpr (routed_by_model<Tree>)
+            co_return co_await train_after<Layout>(s_, tree_, round);
+        else
+            co_return co_await merge_with_neighbours(round);
+    }
+    [[nodiscard, gnu::noinline]] task<result<void>> merge_with_neighbours(round_type const& round) {
         for (auto const& g : round.groups()) {
             if (!g.published() || !round.wants_merge(g)) continue;
             auto const merged = co_await merge_underfull<Layout>(s_, tree_, level_, round.key_in(g));

@@ -50,6 +50,21 @@ template <typename Layout, typename Items>
     return to;
 }
 
+/// The empty leaf that a new tree consists of: its reference.
+template <typename Leaf, typename Session>
+[[nodiscard, gnu::noinline]] task<result<word>> first_leaf(Session& s, catalog_handle handle) {
+    auto taken = co_await allocate(s, Leaf::bytes);
+    if (!taken) co_return taken.error();
+    ++taken->lives;
+    scratch_lease const memory(s.scratches());
+    view_of<Leaf> const node(memory->image(Leaf::bytes));
+    node.format(0, handle.tag(), taken->lives);
+    node.seal(s.pool().self.tag(), false);
+    op write = op::write(taken->at, node.image(), Leaf::bytes);
+    if (auto const r = co_await s.submit(write); !r) co_return r.error();
+    co_return node_ref(taken->at, 0, taken->lives).bits();
+}
+
 /// One level of a tree under construction: nodes are filled one after the other and written in groups.
 template <typename Layout, typename Session, typename Tree>
 class level_builder {
@@ -187,9 +202,10 @@ replace_root(Session& s, Tree& tree, node_ref root, view_of<Leaf> empty,
     co_return co_await free_node(s, tree, {.at = root.at(), .lives = empty.meta().incarnation});
 }
 
-template <typename Leaf, typename Session, typename Tree>
+template <typename Leaf, typename Session, tree_of_nodes Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
-bulk_load(Session& s, Tree& tree, std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
+load_sorted(Session& s, Tree& tree,
+            std::span<entry<typename Tree::key_type, typename Leaf::payload_type> const> sorted) {
     for (std::size_t i = 1; i < sorted.size(); ++i)
         if (!(sorted[i - 1].key < sorted[i].key)) co_return make_error(errc::invalid_argument);
     if (sorted.empty()) co_return result<void>{};

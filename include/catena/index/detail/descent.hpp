@@ -30,6 +30,15 @@ struct probe {
     bool wary = false; ///< `at` is a leaf whose low fence nobody told, or that was torn (protocol/hopscotch_io.hpp)
 };
 
+/// Is this the state of an index whose model says where a key's leaf is (index/detail/learned_state.hpp), and not of a tree?
+template <typename Tree>
+concept routed_by_model = requires {
+    typename Tree::model_type;
+};
+/// Or of a tree? (Overloads name both: g++ 12 does not order them by constraints where template arguments are explicit.)
+template <typename Tree>
+concept tree_of_nodes = !routed_by_model<Tree>;
+
 /// What an operation cannot get past: a node that stays torn, locked or dead. None: node is null.
 template <typename Key>
 struct obstacle {
@@ -60,7 +69,7 @@ template <typename View>
 }
 
 /// Mends what is in the way if its owner is gone (recovery.hpp).
-template <typename Layout, typename Session, typename Tree>
+template <typename Layout, typename Session, tree_of_nodes Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> overcome(Session& s, Tree& tree, obstacle<typename Layout::key_type> o);
 
 /// How an operation waits that made no progress: its patience, and then a look whether somebody died.

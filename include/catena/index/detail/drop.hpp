@@ -134,7 +134,7 @@ template <typename Leaf, typename Session, typename Tree>
 /// the blocks are found when space is reclaimed: each names us and is dead.
 /// 3 round trips a node, 2 more for most of them to share the block. Errors: corrupt (a node stays torn, its owner lives),
 /// those of the tree's calls; the index is left for another drop.
-template <typename Leaf, typename Session, typename Tree>
+template <typename Leaf, typename Session, tree_of_nodes Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
     std::vector<block> retired;
     for (bool forgotten = false; !forgotten;) {

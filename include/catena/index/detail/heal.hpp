@@ -122,12 +122,12 @@ private:
     std::vector<link_type> unlinked_;
 };
 
-template <typename Leaf, typename Session, typename Tree, typename See>
+template <typename Leaf, typename Session, tree_of_nodes Tree, typename See>
 [[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree, See see) {
     healer<Leaf, Session, Tree, See> h(s, tree, see);
     co_return co_await h.run();
 }
-template <typename Leaf, typename Session, typename Tree>
+template <typename Leaf, typename Session, tree_of_nodes Tree>
 [[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree) {
     return heal<Leaf>(s, tree, [](node_ref, std::uint32_t) {});
 }

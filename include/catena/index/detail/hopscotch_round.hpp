@@ -26,6 +26,7 @@
 #include <catena/index/detail/node_edit.hpp>
 #include <catena/index/detail/round_base.hpp>
 #include <catena/index/mutation.hpp>
+#include <catena/layout/model_blocks.hpp>
 #include <catena/protocol/hopscotch_io.hpp>
 
 namespace catena::detail {
@@ -39,6 +40,9 @@ struct hopscotch_group : round_group<Key> {
     word known = 0;      ///< the quads that the image has and that are sealed (H1), bit by bit
     bool full = false;   ///< there is no room for a mutation
     bool lacks = false;  ///< ... or it cannot be told without the whole leaf
+    op* note = nullptr;  ///< learned: counts something in the extent, under the lock, which keeps that in use
+    word overflows = 0;  ///< ... how many of its leaves split, this one included
+    word sparse = 0;     ///< ... how many erases left a neighbourhood nearly empty, this one included
     std::span<op> steps; ///< room for them
     std::size_t step_count = 0;
 };
@@ -69,11 +73,11 @@ public:
     [[nodiscard, gnu::noinline]] task<result<void>> finish() {
         std::size_t n = 0;
         for (auto& g : groups_)
-            if (g.splits && g.holds_local) n += plan_unlock(g, ops_.subspan(n));
+            if (waits_for_link(g) && g.holds_local) n += plan_unlock(g, ops_.subspan(n));
         result<void> unlocked;
         if (n > 0) unlocked = co_await s_.submit(ops_.first(n));
         for (auto& g : groups_)
-            if (g.splits) this->release(g, g.handing && unlocked, 0);
+            if (waits_for_link(g)) this->release(g, g.handing && unlocked, 0);
         co_return unlocked;
     }
 
@@ -90,6 +94,9 @@ public:
     }
 
 private:
+    /// In a learned index nothing leads to an overflow leaf but its left neighbour.
+    [[nodiscard]] static bool waits_for_link(group const& g) noexcept { return g.splits && !routed_by_model<Tree>; }
+
     [[nodiscard, gnu::noinline]] task<result<void>> attempt() {
         auto const found = co_await route();
         if (!found) co_return found.error();
@@ -230,7 +237,8 @@ private:
             } else if (sighting.seen == visit::right && !g.whole) {
                 g.lacks = true;
             } else { // torn under the lock: damaged; nobody is at it
-                if (sighting.seen == visit::right) suspect(g);
+                if constexpr (!routed_by_model<Tree>)
+                    if (sighting.seen == visit::right) suspect(g);
                 follow(tree_, p, sighting.seen, leaf);
                 p.wary = true;
             }
@@ -309,9 +317,17 @@ private:
             if (!splits) continue;
             if (auto const r = co_await prepare_split(g); !r) co_return r.error();
             ops_[n++] = op::write(g.right.ref.at(), g.right_image, Layout::used_words * word_bytes);
+            if constexpr (routed_by_model<Tree>)
+                ops_[n++] = op::faa(this->parent_of(g).at() + extent_header::overflows_at, 1);
         }
         if (n == 0) co_return result<void>{};
-        co_return co_await s_.submit(ops_.first(n));
+        auto const written = co_await s_.submit(ops_.first(n));
+        if constexpr (routed_by_model<Tree>) {
+            n = 0;
+            for (auto& g : groups_)
+                if (g.splits) g.overflows = ops_[2 * n++ + 1].fetched + 1;
+        }
+        co_return written;
     }
 
     /// Splits a full leaf in memory and lets the waiting mutations into the halves.
@@ -356,22 +372,27 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> publish() {
         std::size_t room = 0;
         for (auto const& g : groups_)
-            if (g.at == stage::locked) room += g.step_count + 1;
+            if (g.at == stage::locked) room += g.step_count + 2;
         if (room == 0) co_return result<void>{};
         auto const ops = memory_->template take<op>(room);
         std::size_t n = 0;
         for (auto& g : groups_) {
             if (g.at != stage::locked) continue;
             n += static_cast<std::size_t>(std::ranges::copy(g.steps.first(g.step_count), &ops[n]).out - &ops[n]);
-            if (!g.splits) n += plan_unlock(g, ops.subspan(n));
+            if constexpr (routed_by_model<Tree>) {
+                g.note = wants_merge(g) ? &ops[n++] : nullptr;
+                if (g.note != nullptr) *g.note = op::faa(this->parent_of(g).at() + extent_header::sparse_at, 1);
+            }
+            if (!waits_for_link(g)) n += plan_unlock(g, ops.subspan(n));
         }
         publishing_ = true;
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         for (auto& g : groups_) {
             if (g.at != stage::locked) continue;
+            if (g.note != nullptr) g.sparse = g.note->fetched + 1;
             settle(g);
             if constexpr (Tree::options::speculative_reads) refresh_hotspots(g);
-            if (!g.splits) this->release(g, g.handing, 0);
+            if (!waits_for_link(g)) this->release(g, g.handing, 0);
         }
         co_return result<void>{};
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// blink_tree: what the trees have in common: all calls but find and scan, which depend on the kind of leaf.
+// index_calls: what all indexes have in common: the calls but find and scan, which depend on the kind of leaf.
+// What an index is made of (a tree of nodes, or leaves under a model) says the type of its state: overloads of load_sorted,
+// check, heal, reclaim_space, free_all, and of descend and its like, are chosen by it.
 //
-// Thread safety: a tree object is shared by all threads of a process; each call runs on its session's thread. All sessions
-// are of the pool object that the tree was opened with, which lives longer.
+// Thread safety: an index object is shared by all threads of a process; each call runs on its session's thread. All sessions
+// are of the pool object that it was opened with, which lives longer.
 // Linearizable per key: find, find_many (each key by itself), insert, upsert, erase take effect at one moment between
 // call and return. Keys of one batch take effect at different moments.
-// Cost: round trips and verbs stand at Self and chime_tree, internal nodes cached, nobody else on the same leaf; a node
+// Cost: round trips and verbs stand at Self, internal nodes or model cached, nobody else on the same leaf; a node
 // that is not cached adds a round trip for its level, a lost race or torn read the round trips of another try.
 // Errors of all calls: contended (a lock stayed held for pool_options::patience), dropped, unreachable, timed_out;
 // of writes also out_of_memory, lease_lost. Unless said otherwise nothing changed then.
@@ -37,9 +39,10 @@
 
 namespace catena::detail {
 
-/// Self: the tree, which has `type_name`, `layout_version` and find_some (find_many for at most options::batch_nodes keys). Leaf: the layout of its leaves. State: a tree_state.
+/// Self: the index, which has `type_name`, `layout_version`, find_some (find_many for at most options::batch_nodes keys) and
+/// first_root (what a new, empty index consists of). Leaf: the layout of its leaves. State: a tree_state, or a learned_state.
 template <typename Self, typename Leaf, typename State>
-class blink_tree {
+class index_calls {
 public:
     using key_type = typename Leaf::key_type;
     using value_type = typename Leaf::payload_type;
@@ -66,7 +69,7 @@ public:
             return setup_error(errc::invalid_argument, "an index name has 1 to 47 characters, '" + std::string(name) +
                                                            "' has " + std::to_string(name.size()));
         auto const created =
-            sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return first_leaf(s, h); }));
+            sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) { return Self::first_root(s, h); }));
         if (!created) {
             auto const code = created.error().code;
             if (code == errc::already_exists)
@@ -93,7 +96,7 @@ public:
     /// Walks the whole index: 3 round trips a node. After an error it can no longer be opened, but dropped again.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
-        return drop_index(s, state_->handle, [this, &s] { return detail::free_all<leaf>(s, *state_); });
+        return drop_index(s, state_->handle, [this, &s] { return free_all<leaf>(s, *state_); });
     }
 
     /// Drops the index of that name, also one whose drop another client left. 1 round trip more than drop(s). Errors (words):
@@ -184,13 +187,13 @@ public:
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> bulk_load(Session& s,
                                                               std::span<entry<key_type, value_type> const> sorted) {
-        return detail::bulk_load<leaf>(s, *state_, sorted);
+        return load_sorted<leaf>(s, *state_, sorted);
     }
 
     /// Walks the whole index and checks every invariant. For an index that nobody is changing; reads every node.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s) {
-        return detail::verify<leaf>(s, *state_);
+        return check<leaf>(s, *state_);
     }
 
     /// Walks the whole index and finishes what clients that died left half done, waiting for their leases to run out.
@@ -198,7 +201,7 @@ public:
     /// meanwhile. Reads every node.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
-        return detail::heal<leaf>(s, *state_);
+        return heal<leaf>(s, *state_);
     }
 
     /// Frees what clients that died held: blocks that are in no index, rests of chunks. Other members are watched for a
@@ -207,7 +210,7 @@ public:
     /// round trip. On an error what was found until then is free.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim(Session& s) {
-        return detail::reclaim<leaf>(s, *state_);
+        return reclaim_space<leaf>(s, *state_);
     }
 
     [[nodiscard]] std::size_t cache_bytes() const { return state_->cache.bytes_used(); }
@@ -215,7 +218,7 @@ public:
     [[nodiscard]] catalog_handle handle() const noexcept { return state_->handle; }
 
 protected:
-    blink_tree(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
+    index_calls(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
         : state_(std::make_unique<State>(pool, h, cache_bytes)) {}
 
     /// Ready or being dropped. Errors: not_found, bad_format.
@@ -229,20 +232,6 @@ protected:
             return listing;
         }
         return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
-    }
-
-    template <typename Session>
-    [[nodiscard, gnu::noinline]] static task<result<word>> first_leaf(Session& s, catalog_handle handle) {
-        auto taken = co_await allocate(s, options::node_bytes);
-        if (!taken) co_return taken.error();
-        ++taken->lives;
-        scratch_lease const memory(s.scratches());
-        view_of<leaf> const node(memory->image(leaf::bytes));
-        node.format(0, handle.tag(), taken->lives);
-        node.seal(s.pool().self.tag(), false);
-        op write = op::write(taken->at, node.image(), leaf::bytes);
-        if (auto const r = co_await s.submit(write); !r) co_return r.error();
-        co_return node_ref(taken->at, 0, taken->lives).bits();
     }
 
     template <typename Session>

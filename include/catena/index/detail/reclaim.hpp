@@ -51,7 +51,7 @@ namespace catena::detail {
 }
 
 template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim(Session& s, Tree& tree) {
+[[nodiscard, gnu::noinline]] task<result<reclaim_report>> reclaim_space(Session& s, Tree& tree) {
     reclaim_report report;
     auto const gone = co_await find_gone(s, report);
     if (!gone) co_return gone.error();

@@ -251,7 +251,7 @@ private:
 };
 
 /// Looks whether the owner of what is in the way is gone, and mends it then. 1 round trip if it lives.
-template <typename Layout, typename Session, typename Tree>
+template <typename Layout, typename Session, tree_of_nodes Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> overcome(Session& s, Tree& tree,
                                                          obstacle<typename Layout::key_type> o) {
     if (!o.node) co_return result<void>{};

@@ -68,6 +68,8 @@ public:
     [[nodiscard]] view image_of(group const& g) const noexcept { return view(g.image); }
     /// A key that the node covered.
     [[nodiscard]] key_type const& key_in(group const& g) const noexcept { return probes_[order_[g.first]].key; }
+    /// What led to the node (descent.hpp).
+    [[nodiscard]] node_ref parent_of(group const& g) const noexcept { return probes_[order_[g.first]].parent; }
 
 protected:
     [[nodiscard]] bool erased_from(group const& g) const noexcept {

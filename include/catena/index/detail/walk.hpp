@@ -152,8 +152,8 @@ template <typename Layout, typename Session, typename Visit>
     co_return last;
 }
 
-template <typename Leaf, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<index_check>> verify(Session& s, Tree& tree) {
+template <typename Leaf, typename Session, tree_of_nodes Tree>
+[[nodiscard, gnu::noinline]] task<result<index_check>> check(Session& s, Tree& tree) {
     using key_type = typename Tree::key_type;
     index_check report;
     verifier<key_type> checks(report);

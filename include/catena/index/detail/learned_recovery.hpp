@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// learned_recovery: what becomes of a leaf of a learned index whose owner died: index/detail/recovery.hpp, but without parents
+// and without merges, and under the lease of the model (index/detail/model_lease.hpp).
+//
+// Actors     D the dead owner.  T whoever cannot get past what D left.
+// Protocol   T1 is D gone? Only then: it is fenced first.  T2 take the lease; who held it and is gone, D perhaps, has his training
+//            ended first.  T3 is the leaf part of the generation in force? If not it needs nothing: it is dead, or is going to be,
+//            or nothing leads to it.  T4 CAS lock word: D -> T; READ; mend; WRITE, sealed and free, as for a tree.
+// Mend       as layout/hopscotch_mend.hpp: the fence is the low fence of the leaf that the link leads to, which never changes; where
+//            there is none it is where the next leaf of the model begins.
+// T dies     the leaf names T, the lease names T: the same again.
+// Thread safety: as the session.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/index/detail/learned_state.hpp>
+#include <catena/index/detail/model_lease.hpp>
+#include <catena/pool/membership.hpp>
+#include <catena/protocol/hopscotch_io.hpp>
+
+namespace catena::detail {
+
+/// T4. We have the lease and the local lock of the leaf, which is part of the generation in force. seen: its lock word, which
+/// names somebody gone, or ourselves. end: where the next leaf of the model begins; none: nowhere. False: it changed.
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<bool>> mend_leaf(Session& s, Tree& tree, node_ref ref, lock_word seen,
+                                                          std::optional<typename Tree::key_type> end) {
+    scratch_lease const memory(s.scratches());
+    view_of<Leaf> const leaf(memory->image(Leaf::bytes));
+    auto const me = s.pool().self.tag();
+    std::array ops{op::cas(ref.at(), seen.bits(), seen.held_by(me).bits()),
+                   op::read(ref.at(), leaf.image(), Leaf::bytes)};
+    if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
+    if (!ops[0].swapped()) co_return false;
+    if (leaf.link()) {
+        view_of<Leaf> const sibling(memory->image(Leaf::bytes));
+        op read = op::read(leaf.link().at(), sibling.image(), Leaf::header_words * word_bytes);
+        if (auto const r = co_await s.submit(read); !r) co_return r.error();
+        if (!names(leaf.link(), sibling.meta(), tree.handle.tag())) co_return co_await damaged(s, ref.at().node());
+        end = sibling.low();
+    }
+    hopscotch_mend(leaf, end);
+    std::array<op, max_rewrite_ops> rewrite;
+    auto const n = plan_rewrite(leaf, ref.at(), me, rewrite);
+    if (auto const r = co_await s.submit(batch(rewrite).first(n)); !r) co_return r.error();
+    co_return true;
+}
+
+/// Where the leaf after that one begins, of a piece behind which the next begins at `end`.
+template <typename Key>
+[[nodiscard]] std::optional<Key> end_of_leaf(model_piece<Key> const& piece, std::uint32_t leaf,
+                                             std::optional<Key> const& end) noexcept {
+    if (leaf + 1 < piece.line.leaves()) return first_key_of(piece, leaf + 1);
+    return end;
+}
+
+/// T3, T4 under the lease: the leaf `o.node`, if a walk from the model over `o.key` comes to it.
+template <typename Leaf, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> mend_if_in_force(Session& s, Tree& tree,
+                                                                 obstacle<typename Leaf::key_type> o) {
+    using key_type = typename Tree::key_type;
+    if (auto const r = co_await refresh_model(s, tree); !r) co_return r.error();
+    std::optional<key_type> end;
+    auto const piece = tree.model.find(o.key, &end);
+    if (!piece) co_return result<void>{};
+    auto const number = leaf_number(*piece, o.key);
+    scratch_lease const memory(s.scratches());
+    view_of<Leaf> const leaf(memory->image(Leaf::bytes));
+    auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Leaf::bytes;
+    std::uint64_t walked = 0;
+    for (auto ref = leaf_in<Leaf>(piece->extent, number); ref && walked < most; ref = leaf.link(), ++walked) {
+        op read = op::read(ref.at(), leaf.image(), Leaf::bytes);
+        if (auto const r = co_await s.submit(read); !r) co_return r.error();
+        if (!names(ref, leaf.meta(), tree.handle.tag())) break;
+        if (ref != o.node) continue;
+        if (!leaf.lock().locked() || leaf.lock().owner() != o.lock.owner()) break; // somebody was at it
+        auto& claim = memory->template take<lock_request>(1).front();
+        claim.node = ref;
+        if (!tree.locks.try_acquire(claim)) break; // of ours, and somebody is at it
+        auto const mended = co_await mend_leaf<Leaf>(s, tree, ref, leaf.lock(), end_of_leaf(*piece, number, end));
+        tree.locks.release(claim, false, 0);
+        if (!mended) co_return mended.error();
+        break;
+    }
+    co_return result<void>{};
+}
+
+/// Looks whether the owner of what is in the way is gone, and mends it then. 1 round trip if it lives.
+template <typename Layout, typename Session, routed_by_model Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> overcome(Session& s, Tree& tree,
+                                                         obstacle<typename Layout::key_type> o) {
+    if (!o.node) co_return result<void>{};
+    if (o.lock.owner() == s.pool().self.tag()) { // were we shut out?
+        if (auto const r = co_await keep_lease(s); !r) co_return r.error();
+    } else {
+        auto const gone = co_await is_gone(s, o.lock.owner());
+        if (!gone) co_return gone.error();
+        if (!*gone) co_return result<void>{};
+    }
+    model_lease<Layout, Session, Tree> lease(s, tree);
+    auto const had = co_await lease.try_acquire();
+    if (!had) co_return had.error();
+    if (!*had) co_return result<void>{}; // whoever has it may be at this very leaf
+    auto const mended = co_await mend_if_in_force<Layout>(s, tree, o);
+    auto const released = co_await lease.release();
+    if (!mended) co_return mended.error();
+    co_return released;
+}
+
+} // namespace catena::detail

@@ -2,13 +2,17 @@
 // Opens what a URI names: the run-time choice of fabric and index. Everything behind it is chosen at compile time.
 #include <catena/client.hpp>
 
+#include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <catena/fabric/local_fabric.hpp>
 #include <catena/fabric/shm_fabric.hpp>
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "client/implementation.hpp"
@@ -66,26 +70,42 @@ template <typename Index>
     return bind<Index>(std::move(*fabric), create, uri, options);
 }
 
+/// What client_options::index may name.
+struct index_type {
+    std::string_view name;
+    setup_result<implementation_ptr> (*open)(pool_uri const&, client_options const&);
+};
+template <typename Index>
+constexpr index_type offered{.name = Index::type_name, .open = &open_with<Index>};
+
+constexpr std::array index_list{
+    offered<sherman_tree<block_hash, location>>,
+    offered<chime_tree<block_hash, location>>,
+    offered<learned_hopscotch<block_hash, location>>,
+};
+
 } // namespace
 
 setup_result<client> client::open(std::string_view uri, client_options options) {
     auto const parsed = parse_pool_uri(uri);
     if (!parsed) return parsed.error();
-    using sherman = sherman_tree<block_hash, location>;
-    using chime = chime_tree<block_hash, location>;
-    if (options.index != sherman::type_name && options.index != chime::type_name) {
-        std::string known;
-        for (auto const type : index_types()) known.append(known.empty() ? "" : ", ").append(type);
-        return setup_error(errc::invalid_argument,
-                           "unknown index type '" + options.index + "'; this build has " + known);
+    for (auto const& type : index_list) {
+        if (options.index != type.name) continue;
+        auto opened = type.open(*parsed, options);
+        if (!opened) return opened.error();
+        return client(std::move(*opened));
     }
-    auto opened =
-        options.index == chime::type_name ? open_with<chime>(*parsed, options) : open_with<sherman>(*parsed, options);
-    if (!opened) return opened.error();
-    return client(std::move(*opened));
+    std::string known;
+    for (auto const& type : index_list) known.append(known.empty() ? "" : ", ").append(type.name);
+    return setup_error(errc::invalid_argument,
+                       "unknown index type '" + options.index + "'; this build has " + known);
 }
 
-std::vector<std::string_view> client::index_types() { return {"sherman", "chime"}; }
+std::vector<std::string_view> client::index_types() {
+    std::vector<std::string_view> names;
+    for (auto const& type : index_list) names.push_back(type.name);
+    return names;
+}
 
 client::client(std::unique_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
 client::client(client&&) noexcept = default;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
@@ -55,5 +56,35 @@ using chime_byte = chime_tree<std::uint64_t, blob<1>, leaves_of<6>>;
 using chime_blocks = chime_tree<block_hash, location, chime_test_options>;
 using chime_blocks_24 = chime_tree<block_hash, blob<24>, leaves_of<4>>; // a payload of several words has its redo words
 using chime_wide = chime_tree<wide_key, blob<64>, leaves_of<4>>;
+
+template <std::size_t Quads>
+struct model_of : learned_options {
+    static constexpr hopscotch_shape shape{.quads = Quads};
+};
+/// Pieces of a few leaves and pages of a few pieces, so that pages split and hardly an insert is without its training.
+struct small_model : model_of<4> {
+    static constexpr std::size_t page_bytes = 256;
+    static constexpr std::size_t directory_bytes = 4096;
+    static constexpr std::size_t extent_bytes = 4096;
+};
+/// Every option the other way round that may be.
+struct plain_model : learned_options {
+    static constexpr hopscotch_shape shape{.quads = 6, .replicated_fences = false, .last_home = 0};
+    static constexpr std::size_t overflow_percent = 20;
+    static constexpr bool neighbourhood_reads = false;
+    static constexpr bool speculative_reads = true;
+    static constexpr std::size_t hotspot_bytes = 16 * 1024;
+    static constexpr bool scan_by_range = false;
+    static constexpr std::size_t most_moves = 1;
+};
+
+using learned_8_8 = learned_hopscotch<std::uint64_t, std::uint64_t>;
+using learned_8_8_small = learned_hopscotch<std::uint64_t, std::uint64_t, small_model>;
+using learned_8_8_plain = learned_hopscotch<std::uint64_t, std::uint64_t, plain_model>;
+using learned_signed = learned_hopscotch<std::int64_t, std::uint64_t, model_of<7>>;
+using learned_byte = learned_hopscotch<std::uint64_t, blob<1>, model_of<6>>;
+using learned_blocks = learned_hopscotch<block_hash, location>;
+using learned_blocks_24 = learned_hopscotch<block_hash, blob<24>, model_of<4>>;
+using learned_wide = learned_hopscotch<wide_key, blob<64>, model_of<4>>;
 
 } // namespace catena::test

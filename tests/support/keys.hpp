@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include <catena/core/hash.hpp>
+#include <catena/layout/key_number.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
 
@@ -93,3 +94,14 @@ template <typename Value>
 }
 
 } // namespace catena::test
+
+/// The first 128 bits: all that make_key makes of 2^32 neighbours have one number, the worst that a model can meet.
+template <>
+struct catena::number_of_key<catena::test::wide_key> {
+    [[nodiscard]] static constexpr key_number of(test::wide_key const& k) noexcept {
+        return key_number{k.words[0]} << 64U | k.words[1];
+    }
+    [[nodiscard]] static constexpr test::wide_key at(key_number n) noexcept {
+        return {.words = {static_cast<std::uint64_t>(n >> 64U), static_cast<std::uint64_t>(n), 0, 0}};
+    }
+};

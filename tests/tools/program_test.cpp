@@ -152,7 +152,7 @@ TEST_CASE("wrong usage ends with status 2 and says what would be right", "[tools
     };
     for (auto const& [arguments, said] : std::vector<mistake>{
              {{"--strategy", "guessing"}, "sequential, batched, galloping, binary"},
-             {{"--index", "btree"}, "there is no index \"btree\"; there are: sherman, chime"},
+             {{"--index", "btree"}, "there is no index \"btree\"; there are: sherman, chime, learned"},
              {{"--pool", "nonsense:?size=1GiB"}, "nonsense"},
              {{"--pool", "local:?size=lots"}, "size"},
              {{"--client-cache", "big"}, "\"big\" is not a size such as 64MiB"},

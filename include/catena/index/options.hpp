@@ -33,10 +33,10 @@ struct learned_options {
     static constexpr std::size_t directory_bytes = 65536;   ///< of the list of pages, at most (a chunk bounds it)
     static constexpr std::size_t extent_bytes = 128 * 1024; ///< of the leaves of a piece, at most (a chunk bounds it)
     static constexpr std::size_t batch_nodes = 512;         ///< most leaves read or written in one batch
-    static constexpr std::size_t trained_fill = 53; ///< percent of its slots that a leaf gets when it is trained
+    static constexpr std::size_t trained_fill = 55; ///< percent of its slots that a leaf gets when it is trained
     static constexpr std::size_t trained_most = 84; ///< ... and that one leaf can take; what is more overflows at once
     static constexpr std::uint32_t error_bound = 128;  ///< of the first fit, in keys (layout/piece_plan.hpp)
-    static constexpr std::size_t overflow_percent = 5; ///< so many of its leaves split: a piece is trained anew
+    static constexpr std::size_t overflow_percent = 8; ///< so many of its leaves split: a piece is trained anew
     static constexpr std::size_t trained_together = 4; ///< pieces of the largest size that become one more
     static constexpr bool writers_train = true;        ///< else somebody must call train() now and then
     static constexpr bool neighbourhood_reads = true;  ///< else every lookup reads a whole leaf

@@ -101,13 +101,13 @@ TEST_CASE("blocks of 128 KiB that one session shares are taken and signed by ano
         lives[b.at.offset()] = b.lives;
         give(s, b, extent);
     }
-    auto const shared = all.size() - local_session::max_freed;
+    auto const shared = all.size() - allocation_state::most_freed(extent);
     REQUIRE(free_list_head(raw_read(w.fabric, free_list_of(0, extent))).offset() == all.back().at.offset());
     REQUIRE(sound_census(w).listed == shared * extent);
     auto got = take_all(other.s, extent);
     REQUIRE(got.size() == shared);
     close(s);
-    REQUIRE(sound_census(w).listed == local_session::max_freed * extent);
+    REQUIRE(sound_census(w).listed == allocation_state::most_freed(extent) * extent);
     for (auto const& b : take_all(other.s, extent)) got.push_back(b);
     REQUIRE(got.size() == all.size());
     for (auto const& b : got) {

@@ -54,6 +54,8 @@ struct six_leaves : learned_options {
 struct three_wide_leaves : six_leaves {
     static constexpr std::size_t page_bytes = 320;
     static constexpr std::size_t directory_bytes = 768;
+    static constexpr model_use use = model_use::error_bound;
+    static constexpr std::uint32_t error_bound = 4;
     static constexpr bool speculative_reads = true;
     static constexpr std::size_t hotspot_bytes = 1024;
 };
@@ -80,7 +82,7 @@ constexpr std::array all{
           tree_suite<learned_hopscotch<std::uint64_t, std::uint64_t, six_leaves>>::run,
           {.bytes = 320, .key_words = 1, .payload_words = 1}},
     suite{"learned-wide",
-          "learned_hopscotch, keys of 16 bytes, values of three words",
+          "learned_hopscotch, keys of 16 bytes, values of three words, a model with an error bound",
           tree_suite<learned_hopscotch<block_hash, test::blob<24>, three_wide_leaves>>::run,
           {.bytes = 640, .key_words = 2, .payload_words = 3}},
     suite{"prefix",

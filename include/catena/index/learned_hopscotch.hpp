@@ -30,6 +30,7 @@
 #include <catena/index/detail/hopscotch_find.hpp>
 #include <catena/index/detail/index_calls.hpp>
 #include <catena/index/detail/learned_drop.hpp>
+#include <catena/index/detail/learned_find.hpp>
 #include <catena/index/detail/learned_load.hpp>
 #include <catena/index/detail/learned_scan.hpp>
 #include <catena/index/detail/learned_state.hpp>
@@ -73,14 +74,22 @@ class learned_hopscotch
 public:
     using typename base::leaf;
     static constexpr std::string_view type_name = "learned";
-    static constexpr std::uint32_t layout_version = 1 + Options::shape.quads * 32 +
-                                                    Options::shape.replicated_fences * 16 + Options::shape.last_home +
-                                                    static_cast<std::uint32_t>(Options::page_bytes / 64) * 4096;
+    static constexpr std::uint32_t layout_version =
+        1 + Options::shape.quads * 32 + Options::shape.replicated_fences * 16 + Options::shape.last_home +
+        (Options::use == model_use::error_bound) * 4096U +
+        static_cast<std::uint32_t>(Options::page_bytes / block_granule * 8192 +
+                                   Options::directory_bytes / block_granule * (1U << 20U));
+    static_assert(Options::page_bytes <= extent_granule && is_block_size(Options::page_bytes) &&
+                      is_block_size(Options::directory_bytes),
+                  "pages and directories are blocks of the pool");
 
     /// The value of `key`, nothing if it is absent. 1 round trip, one neighbourhood (two READs for one key in twenty).
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<std::optional<Value>>> find(Session& s, Key const& key) {
-        return detail::hopscotch_find<leaf>(s, *state_, key);
+        if constexpr (Options::use == model_use::error_bound)
+            return detail::find_in_range<leaf>(s, *state_, key);
+        else
+            return detail::hopscotch_find<leaf>(s, *state_, key);
     }
 
     /// Fills `out` with the entries of the range in ascending order; returns how many. Fewer than out.size() means that

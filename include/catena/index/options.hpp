@@ -26,16 +26,24 @@ struct chime_options : tree_options {
     static constexpr std::size_t most_moves = 2; ///< most keys that make way for one; beyond that the leaf splits
 };
 
+/// What the model of a learned index says of a key.
+enum class model_use : bool {
+    placement, ///< its leaf, by definition: leaves begin where the model says; how full they are differs
+    error_bound, ///< about which leaf: leaves are evenly filled, a lookup reads all that the model's error allows (as ROLEX does)
+};
+
 /// Of a learned_hopscotch. What changes the layout must be the same at all clients, the rest may differ.
 struct learned_options {
-    static constexpr hopscotch_shape shape{.quads = 16};    ///< larger leaves than a tree's: their load varies less
+    static constexpr hopscotch_shape shape{.quads = 16}; ///< larger leaves than a tree's: their load varies less
+    static constexpr model_use use = model_use::placement;
     static constexpr std::size_t page_bytes = 4096;         ///< of a page of the model
     static constexpr std::size_t directory_bytes = 65536;   ///< of the list of pages, at most (a chunk bounds it)
     static constexpr std::size_t extent_bytes = 128 * 1024; ///< of the leaves of a piece, at most (a chunk bounds it)
     static constexpr std::size_t batch_nodes = 512;         ///< most leaves read or written in one batch
     static constexpr std::size_t trained_fill = 55; ///< percent of its slots that a leaf gets when it is trained
     static constexpr std::size_t trained_most = 84; ///< ... and that one leaf can take; what is more overflows at once
-    static constexpr std::uint32_t error_bound = 128;  ///< of the first fit, in keys (layout/piece_plan.hpp)
+    static constexpr std::uint32_t error_bound =
+        128; ///< in keys: of the first fit (layout/piece_plan.hpp); model_use::error_bound: of all
     static constexpr std::size_t overflow_percent = 8; ///< so many of its leaves split: a piece is trained anew
     static constexpr std::size_t trained_together = 4; ///< pieces of the largest size that become one more
     static constexpr bool writers_train = true;        ///< else somebody must call train() now and then

@@ -16,7 +16,7 @@
 //   then  entries      page: first key, extent, line of a piece; directory: first key, page
 // Words of an extent before its leaves:
 //   0, 2  as above     its leaves have the same incarnation
-//   3     overflows    FAA: how many leaves split
+//   3     overflows    FAA: how many leaves split, less as many as may before the piece should be trained: not negative then
 //   4     sparse       FAA: how many erases left a neighbourhood nearly empty
 //   5     leaves (32), bytes of the block (32)
 // Thread safety: pure functions over an image that the caller owns.
@@ -64,6 +64,9 @@ struct extent_header {
     word sparse = 0;
     word shape = 0;
     word reserved[2] = {}; // NOLINT: a wire struct
+
+    /// Is that enough, after an FAA which added one to `before`?
+    [[nodiscard]] static constexpr bool overflowed(word before) noexcept { return (before + 1) >> 63U == 0; }
 
     static constexpr std::size_t overflows_at = 3 * word_bytes;
     static constexpr std::size_t sparse_at = 4 * word_bytes;

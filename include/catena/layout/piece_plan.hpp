@@ -32,6 +32,7 @@ struct plan_rules {
     std::size_t most = 0;          ///< more than that and it needs an overflow leaf from the beginning
     std::uint32_t error_bound = 0; ///< of the first fit, in keys
     key_number limit = 0;          ///< the number of the highest key
+    bool by_rank = false;          ///< leaves get the same number of keys each, wherever the line says that they are
     std::array<extent_size, 10> sizes{};
     std::size_t size_count = 0; ///< ascending; the first has one leaf
 
@@ -128,15 +129,17 @@ private:
         auto const needed = leaves_for(end - first);
         auto size = rules_.size_for(needed);
         auto width = number_at_(end - 1) - begin + 1; // 0: all numbers there are
-        if (open_ && end == keys_ && needed > 1 && width != 0) {
+        if (open_ && end == keys_ && needed > 1 && width != 0 && !rules_.by_rank) {
             // Keys that come in order find leaves that are made for them.
             size = rules_.size_for(needed + needed / 4 + 1);
             auto const room = rules_.limit - (number_at_(end - 1)); // beyond the last key
             auto const leaf = width / needed + 1;
             width += size.leaves <= needed ? 0 : std::min(room, leaf * (size.leaves - needed));
         }
-        auto const line = leaf_line::over(width, size.leaves);
-        if (error > least_error && end - first > 2 * rules_.fill && overfilled(line, begin, first, end))
+        auto const most = rules_.by_rank ? std::min<std::size_t>(size.leaves, end - first) : size.leaves;
+        auto const line = leaf_line::over(width, static_cast<std::uint32_t>(most));
+        if (!rules_.by_rank && error > least_error && end - first > 2 * rules_.fill &&
+            overfilled(line, begin, first, end))
             return fit(begin, first, end, error / 4);
         made_.push_back(
             {.begin = begin, .first = first, .count = end - first, .line = line, .block_bytes = size.bytes});

@@ -2,8 +2,8 @@
 // node_allocator: remote memory for index nodes, one-sided.
 //
 // A session takes chunks of a memory node (pool/chunk_table.hpp), each for blocks of one size, and cuts blocks from them
-// locally, turn by turn on all memory nodes. Blocks that it frees it uses again itself; more than max_freed of them go to
-// the memory node's free list of their size, from which any session takes before it takes a new chunk. A session that
+// locally, turn by turn on all memory nodes. Blocks that it frees it uses again itself; more than most_freed of them go
+// to the memory node's free list of their size, from which any session takes before it takes a new chunk. A session that
 // closes gives back what it did not use (release_all).
 // Whoever uses a block keeps its header (pool/block_header.hpp), which says at every moment in whose hands it is:
 //   cut, not written  lock word 0: the owner of the chunk has it.
@@ -136,7 +136,7 @@ template <typename Session>
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> free_block(Session& s, block freed, std::uint64_t bytes) {
     auto& mine = s.allocation().of(bytes);
-    if (mine.freed.size() < Session::max_freed) {
+    if (mine.freed.size() < allocation_state::most_freed(bytes)) {
         mine.freed.push_back(freed);
         co_return result<void>{};
     }

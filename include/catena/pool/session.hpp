@@ -4,6 +4,7 @@
 // Thread safety: one thread at a time, with any number of coroutines on it. Sessions of one process share a pool_state.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <coroutine>
@@ -102,7 +103,12 @@ struct allocation_state {
         }
     }
 
-    static constexpr std::size_t max_freed = 64; ///< of each size
+    /// Of each size, so many blocks or bytes, but two blocks at least.
+    static constexpr std::size_t max_freed = 64;
+    static constexpr std::uint64_t max_freed_bytes = 256 * 1024;
+    [[nodiscard]] static constexpr std::size_t most_freed(std::uint64_t bytes) noexcept {
+        return std::clamp<std::uint64_t>(max_freed_bytes / bytes, 2, max_freed);
+    }
 };
 
 template <channel Channel>

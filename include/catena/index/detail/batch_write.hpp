@@ -86,7 +86,9 @@ public:
             if (auto const r = co_await round.finish(); !r) co_return r.error();
             if (!linked && !is_passing(linked.error())) co_return linked.error();
             if (auto const r = co_await merge_underfull_nodes(round); !r && !is_passing(r.error())) co_return r.error();
-            if (pending_.size() < before) {
+            bool went_on = pending_.size() < before;
+            if constexpr (routed_by_model<Tree>) went_on |= round.went_on();
+            if (went_on) {
                 again = {};
             } else if (auto const r = co_await wait_for<Layout>(s_, tree_, again, round.stuck()); !r) {
                 co_return r.error();

@@ -25,8 +25,9 @@ namespace catena::detail {
 template <typename Key>
 struct probe {
     Key key{};
-    node_ref at;       ///< where to look; null = start from the root
-    node_ref parent;   ///< the internal node that said so: one level up, or a cached left neighbour
+    node_ref at;            ///< where to look; null = start from the root
+    node_ref parent;        ///< the internal node that said so: one level up, or a cached left neighbour
+    std::uint32_t hops = 0; ///< learned: along overflow leaves, since the model was asked
     bool wary = false; ///< `at` is a leaf whose low fence nobody told, or that was torn (protocol/hopscotch_io.hpp)
 };
 
@@ -38,6 +39,14 @@ concept routed_by_model = requires {
 /// Or of a tree? (Overloads name both: g++ 12 does not order them by constraints where template arguments are explicit.)
 template <typename Tree>
 concept tree_of_nodes = !routed_by_model<Tree>;
+
+/// Did what a probe found bring it further along overflow leaves? Then it need not wait: their chain has an end, if it is not
+/// damaged.
+template <typename Tree, typename Key>
+[[nodiscard]] constexpr bool went_right(probe<Key> const& p, visit seen) noexcept {
+    constexpr std::uint32_t most = 1U << 20U;
+    return routed_by_model<Tree> && seen == visit::right && p.hops > 0 && p.hops < most;
+}
 
 /// What an operation cannot get past: a node that stays torn, locked or dead. None: node is null.
 template <typename Key>

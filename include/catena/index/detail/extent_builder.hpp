@@ -47,33 +47,32 @@ public:
         auto const lives = ++taken->lives;
         blocks.push_back({*taken, plan.block_bytes});
         auto const ref = model_ref(taken->at, model_level::extent, lives);
-        model_piece<key_type> const piece{.first = numbers::at(plan.begin), .extent = ref, .line = plan.line};
+        model_piece<key_type> piece{.first = numbers::at(plan.begin), .extent = ref, .line = plan.line};
         auto const count = plan.line.leaves();
         memory_.reset();
         auto const used = sizeof(extent_header) + count * Leaf::bytes;
         auto* const image = memory_.image(used);
-        extent_header const header{.lock = lock_word(true, s_.pool().self.tag(), 0, 0).bits(),
-                                   .meta = node_meta{.level = static_cast<std::uint8_t>(model_level::extent),
-                                                     .index_tag = tree_.handle.tag(),
-                                                     .incarnation = lives}
-                                               .bits(),
-                                   .shape = count | word{plan.block_bytes} << 32U};
-        store_words(image, header);
-        std::size_t at = 0;
+        extent_header header{.lock = lock_word(true, s_.pool().self.tag(), 0, 0).bits(),
+                             .meta = node_meta{.level = static_cast<std::uint8_t>(model_level::extent),
+                                               .index_tag = tree_.handle.tag(),
+                                               .incarnation = lives}
+                                         .bits(),
+                             .shape = count | word{plan.block_bytes} << 32U};
+        auto const blocks_before = blocks.size();
+        auto const borders = borders_for(piece, entries);
         for (std::uint32_t i = 0; i < count; ++i) {
-            auto const high = i + 1 < count ? std::optional(first_key_of(piece, i + 1)) : end;
-            auto const to =
-                i + 1 < count ? static_cast<std::size_t>(std::distance(
-                                    entries.begin(),
-                                    std::partition_point(entries.begin() + static_cast<std::ptrdiff_t>(at),
-                                                         entries.end(), [&](auto const& e) { return e.key < *high; })))
-                              : entries.size();
+            auto const [low, at] = borders[i];
+            auto const high = i + 1 < count ? std::optional(borders[i + 1].low) : end;
+            auto const to = i + 1 < count ? borders[i + 1].at : entries.size();
             auto* const leaf = image + (sizeof(extent_header) + i * Leaf::bytes) / word_bytes;
-            auto const chained = co_await chain(leaf, leaf_in<Leaf>(ref, i), lives, first_key_of(piece, i), high,
-                                                entries.subspan(at, to - at));
+            auto const chained =
+                co_await chain(leaf, leaf_in<Leaf>(ref, i), lives, low, high, entries.subspan(at, to - at));
             if (!chained) co_return chained.error();
-            at = to;
         }
+        if constexpr (Tree::options::use == model_use::error_bound)
+            piece.line = piece.line.with_extra(error_of(piece, borders, entries).bits());
+        header.overflows = word{0} - overflows_allowed(count, blocks.size() - blocks_before);
+        store_words(image, header);
         op write = op::write(ref.at(), image, used);
         if (auto const r = co_await s_.submit(write); !r) co_return r.error();
         if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
@@ -81,6 +80,57 @@ public:
     }
 
 private:
+    /// How many leaves may split before the piece is trained. A piece that begins with overflow leaves, which no line could
+    /// avoid, is not trained for each one more.
+    [[nodiscard]] static constexpr word overflows_allowed(std::uint32_t leaves, std::size_t at_first) noexcept {
+        return std::max<word>(1, leaves * Tree::options::overflow_percent / 100) + at_first / 2;
+    }
+
+    /// Where a leaf of the model begins, and the first entry that may be in it.
+    struct border {
+        key_type low;
+        std::size_t at;
+    };
+
+    [[nodiscard]] std::vector<border> borders_for(model_piece<key_type> const& piece,
+                                                  std::span<entry_type const> entries) const {
+        std::vector<border> borders{{.low = piece.first, .at = 0}};
+        auto const count = piece.line.leaves();
+        for (std::uint32_t i = 1; i < count; ++i) {
+            if constexpr (Tree::options::use == model_use::placement) {
+                auto const low = first_key_of(piece, i);
+                auto const from = entries.begin() + static_cast<std::ptrdiff_t>(borders.back().at);
+                auto const to = std::partition_point(from, entries.end(), [&](auto const& e) { return e.key < low; });
+                borders.push_back({.low = low, .at = static_cast<std::size_t>(to - entries.begin())});
+            } else {
+                auto const at = entries.size() * i / count; // as many leaves as entries at most
+                borders.push_back({.low = entries[at].key, .at = at});
+            }
+        }
+        return borders;
+    }
+
+    /// The least error under which leaves_for says the right leaf of every key, also of those that are not there yet: a key
+    /// between two entries is in the leaf of the lower one, and the line puts it between them.
+    [[nodiscard]] model_error error_of(model_piece<key_type> const& piece, std::span<border const> borders,
+                                       std::span<entry_type const> entries) const noexcept {
+        constexpr auto unit = 1U << leaf_line::fraction_bits;
+        auto const position = [&](std::size_t i) {
+            return piece.line.position_of(numbers::of(entries[i].key) - numbers::of(piece.first));
+        };
+        model_error error;
+        for (std::uint32_t leaf = 0; leaf < borders.size(); ++leaf) {
+            auto const from = borders[leaf].at;
+            auto const to = leaf + 1 < borders.size() ? borders[leaf + 1].at : entries.size();
+            if (from == to) continue;
+            auto const lowest = leaf == 0 ? 0 : position(from);
+            auto const highest = to < entries.size() ? position(to) : piece.line.leaves() * unit - 1;
+            if (lowest < leaf * unit) error.above = std::max(error.above, leaf * unit - lowest);
+            if (highest >= (leaf + 1) * unit) error.below = std::max(error.below, highest - (leaf + 1) * unit + 1);
+        }
+        return error;
+    }
+
     /// A leaf of the extent, in `image`, and overflow leaves, which are written.
     [[nodiscard, gnu::noinline]] task<result<void>> chain(word* image, node_ref ref, std::uint32_t lives, key_type low,
                                                           std::optional<key_type> high,
@@ -101,12 +151,12 @@ private:
                 blocks.push_back({next->memory, Tree::options::node_bytes});
                 leaf.set_link(next->ref);
             }
-            auto const border = last ? high : std::optional(entries[at].key);
-            if (border) {
+            auto const end = last ? high : std::optional(entries[at].key);
+            if (end) {
                 auto meta = leaf.meta();
                 meta.unbounded = false;
                 leaf.set_meta(meta);
-                leaf.set_high(*border);
+                leaf.set_high(*end);
             }
             leaf.seal(s_.pool().self.tag(), true);
             leaves.push_back(ref);
@@ -119,7 +169,7 @@ private:
             image = memory_.image(Leaf::bytes);
             ref = next->ref;
             lives = next->memory.lives;
-            low = *border;
+            low = *end;
         }
     }
 

@@ -81,7 +81,7 @@ public:
         bool const only_wary = (seen == visit::right || seen == visit::dead) && !header; // whither? who killed it?
         if (!only_wary) follow(tree, p, seen, leaf_);
         p.wary = true;
-        return only_wary ? state::at_once : state::after_a_pause;
+        return only_wary || went_right<Tree>(p, seen) ? state::at_once : state::after_a_pause;
     }
 
 private:

@@ -33,17 +33,17 @@ namespace catena::detail {
 
 template <typename Key>
 struct hopscotch_group : round_group<Key> {
-    op* take = nullptr;  ///< the CAS
-    word free = 0;       ///< the lock word that it expects
-    bool header = false; ///< the image has it
-    bool whole = false;  ///< the image has everything
-    word known = 0;      ///< the quads that the image has and that are sealed (H1), bit by bit
-    bool full = false;   ///< there is no room for a mutation
-    bool lacks = false;  ///< ... or it cannot be told without the whole leaf
-    op* note = nullptr;  ///< learned: counts something in the extent, under the lock, which keeps that in use
-    word overflows = 0;  ///< ... how many of its leaves split, this one included
-    word sparse = 0;     ///< ... how many erases left a neighbourhood nearly empty, this one included
-    std::span<op> steps; ///< room for them
+    op* take = nullptr;      ///< the CAS
+    word free = 0;           ///< the lock word that it expects
+    bool header = false;     ///< the image has it
+    bool whole = false;      ///< the image has everything
+    word known = 0;          ///< the quads that the image has and that are sealed (H1), bit by bit
+    bool full = false;       ///< there is no room for a mutation
+    bool lacks = false;      ///< ... or it cannot be told without the whole leaf
+    op* note = nullptr;      ///< learned: counts something in the extent, under the lock, which keeps that in use
+    bool overflowed = false; ///< ... enough of its leaves split
+    word sparse = 0;         ///< ... how many erases left a neighbourhood nearly empty, this one included
+    std::span<op> steps;     ///< room for them
     std::size_t step_count = 0;
 };
 
@@ -66,6 +66,9 @@ public:
         if (!done) (void)co_await give_up(done.error()); // the first error is the one that counts
         co_return done;
     }
+
+    /// Did a mutation get further along overflow leaves?
+    [[nodiscard]] bool went_on() const noexcept { return went_on_; }
 
     static constexpr auto link_kind = mutation_kind::link_held;
 
@@ -240,6 +243,7 @@ private:
                 if constexpr (!routed_by_model<Tree>)
                     if (sighting.seen == visit::right) suspect(g);
                 follow(tree_, p, sighting.seen, leaf);
+                went_on_ |= went_right<Tree>(p, sighting.seen);
                 p.wary = true;
             }
         }
@@ -325,7 +329,7 @@ private:
         if constexpr (routed_by_model<Tree>) {
             n = 0;
             for (auto& g : groups_)
-                if (g.splits) g.overflows = ops_[2 * n++ + 1].fetched + 1;
+                if (g.splits) g.overflowed = extent_header::overflowed(ops_[2 * n++ + 1].fetched);
         }
         co_return written;
     }
@@ -440,6 +444,7 @@ private:
 
     std::span<op> ops_;
     bool publishing_ = false;
+    bool went_on_ = false;
 };
 
 } // namespace catena::detail

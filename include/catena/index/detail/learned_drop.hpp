@@ -86,9 +86,11 @@ private:
             co_return result<void>{}; // its memory node lost it
         scratch_lease const memory(s_.scratches());
         view_of<Leaf> const leaf(memory->image(Leaf::bytes));
+        auto const borders = co_await borders_of(s_, tree_, piece, end);
+        if (!borders) co_return borders.error();
         for (std::uint32_t i = 0; i < header.leaves(); ++i)
             for (auto ref = leaf_in<Leaf>(piece.extent, i); ref; ref = leaf.link()) {
-                auto const done = co_await one_leaf(leaf, ref, end_of_leaf(piece, i, end));
+                auto const done = co_await one_leaf(leaf, ref, borders->end_of(i));
                 if (!done) co_return done.error();
                 if (*done == retirement::gone) break;
                 if (ref != leaf_in<Leaf>(piece.extent, i))

@@ -12,10 +12,13 @@
 // Thread safety: as the session.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -52,12 +55,40 @@ template <typename Leaf, typename Session, typename Tree>
     co_return true;
 }
 
-/// Where the leaf after that one begins, of a piece behind which the next begins at `end`.
+/// Where the leaves of a piece begin, and where the last one ends.
 template <typename Key>
-[[nodiscard]] std::optional<Key> end_of_leaf(model_piece<Key> const& piece, std::uint32_t leaf,
-                                             std::optional<Key> const& end) noexcept {
-    if (leaf + 1 < piece.line.leaves()) return first_key_of(piece, leaf + 1);
-    return end;
+struct piece_borders {
+    std::vector<Key> lows;
+    std::optional<Key> end; ///< none: nowhere
+
+    [[nodiscard]] std::optional<Key> end_of(std::uint32_t leaf) const noexcept {
+        return leaf + 1 < lows.size() ? std::optional(lows[leaf + 1]) : end;
+    }
+};
+
+/// end: where the next piece begins. No round trip where the model says it all, else 1.
+template <typename Session, routed_by_model Tree>
+[[nodiscard, gnu::noinline]] task<result<piece_borders<typename Tree::key_type>>>
+borders_of(Session& s, Tree& tree, model_piece<typename Tree::key_type> piece,
+           std::optional<typename Tree::key_type> end) {
+    using leaf = typename Tree::leaf;
+    piece_borders<typename Tree::key_type> borders{.lows = {}, .end = end};
+    auto const n = piece.line.leaves();
+    if constexpr (Tree::options::use == model_use::placement) {
+        (void)s, (void)tree;
+        for (std::uint32_t i = 0; i < n; ++i) borders.lows.push_back(first_key_of(piece, i));
+    } else {
+        scratch_lease const memory(s.scratches());
+        auto const ops = memory->template take<op>(n);
+        auto* const words = memory->image(n * leaf::key_words * word_bytes);
+        for (std::uint32_t i = 0; i < n; ++i)
+            ops[i] = op::read(leaf_in<leaf>(piece.extent, i).at() + leaf::low_at * word_bytes,
+                              words + i * leaf::key_words, leaf::key_words * word_bytes);
+        if (auto const r = co_await s.submit(ops); !r) co_return r.error();
+        for (std::uint32_t i = 0; i < n; ++i)
+            borders.lows.push_back(load_words<typename Tree::key_type>(words + i * leaf::key_words));
+    }
+    co_return borders;
 }
 
 /// T3, T4 under the lease: the leaf `o.node`, if a walk from the model over `o.key` comes to it.
@@ -69,7 +100,12 @@ template <typename Leaf, typename Session, typename Tree>
     std::optional<key_type> end;
     auto const piece = tree.model.find(o.key, &end);
     if (!piece) co_return result<void>{};
-    auto const number = leaf_number(*piece, o.key);
+    auto const borders = co_await borders_of(s, tree, *piece, end);
+    if (!borders) co_return borders.error();
+    auto const& lows = borders->lows;
+    auto const above =
+        std::upper_bound(lows.begin() + 1, lows.end(), o.key); // all keys of a piece are above its first low
+    auto const number = static_cast<std::uint32_t>(above - lows.begin() - 1);
     scratch_lease const memory(s.scratches());
     view_of<Leaf> const leaf(memory->image(Leaf::bytes));
     auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Leaf::bytes;
@@ -83,7 +119,7 @@ template <typename Leaf, typename Session, typename Tree>
         auto& claim = memory->template take<lock_request>(1).front();
         claim.node = ref;
         if (!tree.locks.try_acquire(claim)) break; // of ours, and somebody is at it
-        auto const mended = co_await mend_leaf<Leaf>(s, tree, ref, leaf.lock(), end_of_leaf(*piece, number, end));
+        auto const mended = co_await mend_leaf<Leaf>(s, tree, ref, leaf.lock(), borders->end_of(number));
         tree.locks.release(claim, false, 0);
         if (!mended) co_return mended.error();
         break;

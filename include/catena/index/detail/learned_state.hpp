@@ -93,7 +93,8 @@ private:
         plan_rules r{.fill = std::max<std::size_t>(1, Leaf::slots * options::trained_fill / 100),
                      .most = std::max<std::size_t>(1, Leaf::slots * options::trained_most / 100),
                      .error_bound = options::error_bound,
-                     .limit = sizeof(key_type) == word_bytes ? key_number{~word{0}} : ~key_number{0}};
+                     .limit = sizeof(key_type) == word_bytes ? key_number{~word{0}} : ~key_number{0},
+                     .by_rank = options::use == model_use::error_bound};
         constexpr auto one = round_up(sizeof(extent_header) + Leaf::bytes, 64);
         constexpr auto single = one <= 4096 ? one : round_up(one, 4096);
         r.sizes[r.size_count++] = {.leaves = 1, .bytes = static_cast<std::uint32_t>(single)};
@@ -119,13 +120,52 @@ template <typename Key>
     return piece.line.leaf_of(numbers::of(key) - numbers::of(piece.first));
 }
 
-/// To the leaf that the model says. False: there is no model here, or somebody is writing it.
+/// How far the model may be off, in 256ths of a leaf: below and above the place that it says (model_use::error_bound).
+struct model_error {
+    std::uint32_t below = 0;
+    std::uint32_t above = 0;
+
+    static constexpr std::uint32_t most = 0xffff; ///< as many leaves as a piece has at most
+    [[nodiscard]] static constexpr model_error of(leaf_line line) noexcept {
+        return {.below = line.extra() & most, .above = line.extra() >> 16U};
+    }
+    [[nodiscard]] constexpr std::uint32_t bits() const noexcept {
+        return std::min(below, most) | std::min(above, most) << 16U;
+    }
+};
+
+/// The leaves in which a key may be, by number.
+struct leaf_range {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+};
+template <routed_by_model Tree>
+[[nodiscard]] leaf_range leaves_for(Tree const&, model_piece<typename Tree::key_type> const& piece,
+                                    typename Tree::key_type const& key) noexcept {
+    if constexpr (Tree::options::use == model_use::placement) {
+        auto const leaf = leaf_number(piece, key);
+        return {leaf, leaf};
+    } else {
+        using numbers = typename Tree::numbers;
+        auto const at = piece.line.position_of(numbers::of(key) - numbers::of(piece.first));
+        auto const error = model_error::of(piece.line);
+        auto const low = at < error.below ? 0 : at - error.below;
+        auto const high = (at + error.above) >> leaf_line::fraction_bits;
+        return {low >> leaf_line::fraction_bits, std::min(high, piece.line.leaves() - 1)};
+    }
+}
+
+/// To the leaf that the model says, if it says one. False: it may be several, or there is no model here, or somebody is
+/// writing it.
 template <routed_by_model Tree>
 [[nodiscard]] bool place(Tree& tree, probe<typename Tree::key_type>& p) noexcept {
     auto const piece = tree.model.find(p.key);
     if (!piece) return false;
-    p.at = leaf_in<typename Tree::leaf>(piece->extent, leaf_number(*piece, p.key));
+    auto const leaves = leaves_for(tree, *piece, p.key);
+    if (leaves.first != leaves.last) return false;
+    p.at = leaf_in<typename Tree::leaf>(piece->extent, leaves.first);
     p.parent = piece->extent;
+    p.hops = 0;
     p.wary = false;
     return true;
 }
@@ -218,7 +258,38 @@ void descend_cached(Tree& tree, probe<typename Tree::key_type>& p, std::uint32_t
     if (!p.at && !tree.stale.load(std::memory_order_relaxed)) (void)place(tree, p);
 }
 
-/// Brings every probe to its leaf. No round trip if the model is known.
+/// model_use::error_bound: asks the leaves in which the key of a probe may be where they begin. False: the model is old, or
+/// missing. 1 round trip.
+template <typename Session, routed_by_model Tree>
+[[nodiscard, gnu::noinline]] task<result<bool>> ask_leaves(Session& s, Tree& tree, probe<typename Tree::key_type>& p) {
+    using leaf = typename Tree::leaf;
+    auto const piece = tree.model.find(p.key);
+    if (!piece) co_return false;
+    auto const range = leaves_for(tree, *piece, p.key);
+    auto const n = range.last - range.first + 1;
+    scratch_lease const memory(s.scratches());
+    auto const ops = memory->template take<op>(n);
+    auto* const images = memory->image(n * leaf::header_words * word_bytes);
+    for (std::uint32_t i = 0; i < n; ++i)
+        ops[i] = op::read(leaf_in<leaf>(piece->extent, range.first + i).at(), images + i * leaf::header_words,
+                          leaf::header_words * word_bytes);
+    if (auto const r = co_await s.submit(ops); !r) co_return r.error();
+    for (auto i = n; i-- > 0;) {
+        view_of<leaf> const header(images + i * leaf::header_words);
+        auto const ref = leaf_in<leaf>(piece->extent, range.first + i);
+        if (!names(ref, header.meta(), tree.handle.tag())) co_return false;
+        if (header.below(p.key)) continue;
+        p.at = ref;
+        p.parent = piece->extent;
+        p.hops = 0;
+        p.wary = false;
+        co_return true;
+    }
+    co_return false;
+}
+
+/// Brings every probe to its leaf. No round trip if the model is known; model_use::error_bound: 1 for each key that may be in
+/// several leaves.
 template <typename Session, routed_by_model Tree>
 [[nodiscard, gnu::noinline]] task<result<bool>>
 descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes, std::uint32_t) {
@@ -226,6 +297,13 @@ descend(Session& s, Tree& tree, std::span<probe<typename Tree::key_type>> probes
         bool all = true;
         for (auto& p : probes) {
             descend_cached(tree, p, 0);
+            if constexpr (Tree::options::use == model_use::error_bound) {
+                if (!p.at && !tree.stale.load(std::memory_order_relaxed)) {
+                    auto const asked = co_await ask_leaves(s, tree, p);
+                    if (!asked) co_return asked.error();
+                    if (!*asked) tree.stale.store(true, std::memory_order_relaxed);
+                }
+            }
             all &= static_cast<bool>(p.at);
         }
         if (all) co_return true;
@@ -239,7 +317,9 @@ void follow(Tree& tree, probe<typename Tree::key_type>& p, visit seen, View cons
     case visit::here:
     case visit::torn: return;
     case visit::right:
-        if (node.link()) p.at = node.link(); // else the link is older than the fence: read both again
+        if (!node.link()) return; // the link is older than the fence: read both again
+        p.at = node.link();
+        ++p.hops;
         return;
     case visit::dead:
     case visit::stale:

@@ -114,12 +114,15 @@ check_piece(Session& s, Tree& tree, model_piece<typename Tree::key_type> const& 
     }
     report.remote_bytes += header.block_bytes();
     auto const most = s.pool().geometry.node_bytes * s.pool().geometry.node_count / Leaf::bytes;
+    auto const borders = co_await borders_of(s, tree, piece, end);
+    if (!borders) co_return borders.error();
+    if (borders->lows[0] != piece.first) checks.complain(piece.extent, "does not begin where the model says");
     for (std::uint32_t i = 0; i < header.leaves(); ++i) {
-        auto low = first_key_of(piece, i);
+        auto low = borders->lows[i];
         for (auto ref = leaf_in<Leaf>(piece.extent, i); ref; ref = leaf.link()) {
             if (report.nodes++ > most) co_return make_error(errc::corrupt); // links run in a circle
             if (auto const r = co_await read_whole(s, leaf, ref); !r) co_return r.error();
-            check_leaf(checks, leaf, ref, tree.handle.tag(), low, end_of_leaf(piece, i, end));
+            check_leaf(checks, leaf, ref, tree.handle.tag(), low, borders->end_of(i));
             if (ref != leaf_in<Leaf>(piece.extent, i)) report.remote_bytes += Tree::options::node_bytes;
             report.entries += leaf.count();
             if (!leaf.sealed()) break; // its link cannot be trusted
@@ -229,9 +232,11 @@ private:
         op read = op::read(piece.extent.at(), &header, sizeof header);
         if (auto const r = co_await s_.submit(read); !r) co_return r.error();
         see_(piece.extent, lock_word(header.lock).owner());
+        auto const borders = co_await borders_of(s_, tree_, piece, end);
+        if (!borders) co_return borders.error();
         for (std::uint32_t i = 0; i < piece.line.leaves(); ++i)
             for (auto ref = leaf_in<Leaf>(piece.extent, i); ref; ref = leaf.link()) {
-                if (auto const r = co_await one_leaf(leaf, ref, end_of_leaf(piece, i, end)); !r) co_return r.error();
+                if (auto const r = co_await one_leaf(leaf, ref, borders->end_of(i)); !r) co_return r.error();
                 ++report_.nodes;
                 if (ref != leaf_in<Leaf>(piece.extent, i)) see_(ref, leaf.last_writer());
                 if (auto const r = co_await keep_lease(s_); !r) co_return r.error();

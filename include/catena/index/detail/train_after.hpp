@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // train_after: when a learned index trains by itself: after a write that split a leaf, or left a neighbourhood nearly empty.
 //
-// The extent counts both. A writer whose count says that enough of its leaves split trains the piece, its change being in force
+// The extent counts both. A writer whose count says that enough of the extent's leaves split trains the piece, its change being in force
 // already; so does one who counted as many nearly empty neighbourhoods as the extent has leaves. If somebody else is training
-// just now nobody waits: the next count says the same again.
+// just now nobody waits, and if the training fails (no memory, a memory node that does not answer, ...) the write has not:
+// the next count says the same again.
 // Thread safety: as the session.
 #pragma once
 
@@ -18,12 +19,6 @@
 
 namespace catena::detail {
 
-/// How many of so many leaves split before their piece is trained.
-template <typename Options>
-[[nodiscard]] constexpr std::uint64_t overflows_allowed(std::uint32_t leaves) noexcept {
-    return std::max<std::uint64_t>(1, leaves * Options::overflow_percent / 100);
-}
-
 template <typename Layout, typename Session, typename Tree, typename Round>
 [[nodiscard, gnu::noinline]] task<result<void>> train_after(Session& s, Tree& tree, Round const& round) {
     if constexpr (Tree::options::writers_train) {
@@ -33,10 +28,12 @@ template <typename Layout, typename Session, typename Tree, typename Round>
             auto const piece = tree.model.find(key);
             if (!piece) continue;
             auto const leaves = piece->line.leaves();
-            bool const wanted = (g.splits && g.overflows >= overflows_allowed<typename Tree::options>(leaves)) ||
-                                (g.sparse != 0 && g.sparse % (leaves + 1U) == 0);
+            bool const wanted = g.overflowed || (g.sparse != 0 && g.sparse % (leaves + 1U) == 0);
             if (!wanted) continue;
-            if (auto const r = co_await train_around<Layout>(s, tree, key); !r) co_return r.error();
+            auto const trained = co_await train_around<Layout>(s, tree, key);
+            if (trained) continue;
+            auto const why = trained.error();
+            if (why.code == errc::fenced || why.code == errc::lease_lost) co_return why;
         }
     }
     co_return result<void>{};

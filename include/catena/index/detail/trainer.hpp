@@ -166,11 +166,13 @@ private:
 
     // G2
     [[nodiscard, gnu::noinline]] task<result<void>> lock_leaves() {
-        for (std::size_t p = begin_; p < end_; ++p)
-            for (std::uint32_t i = 0; i < headers_[p - begin_].leaves(); ++i) {
-                auto const end = p + 1 < pieces_.size() ? std::optional(pieces_[p + 1].first) : behind_;
-                hold(leaf_in<Leaf>(pieces_[p].extent, i), false, end_of_leaf(pieces_[p], i, end));
-            }
+        for (std::size_t p = begin_; p < end_; ++p) {
+            auto const end = p + 1 < pieces_.size() ? std::optional(pieces_[p + 1].first) : behind_;
+            auto const borders = co_await borders_of(s_, tree_, pieces_[p], end);
+            if (!borders) co_return borders.error();
+            for (std::uint32_t i = 0; i < headers_[p - begin_].leaves(); ++i)
+                hold(leaf_in<Leaf>(pieces_[p].extent, i), false, borders->end_of(i));
+        }
         for (std::size_t from = 0; from < held_.size();) {
             auto const to = held_.size();
             if (auto const r = co_await lock_range(from, to); !r) co_return r.error();

@@ -16,8 +16,8 @@
 //   then  entries      page: first key, extent, line of a piece; directory: first key, page
 // Words of an extent before its leaves:
 //   0, 2  as above     its leaves have the same incarnation
-//   3     overflows    FAA: how many leaves split, less as many as may before the piece should be trained: not negative then
-//   4     sparse       FAA: how many erases left a neighbourhood nearly empty
+//   3     overflows    FAA: how many leaves split, less how many may before the piece should be trained: enough when not negative
+//   4     sparse       FAA: the same of erases that left a neighbourhood nearly empty
 //   5     leaves (32), bytes of the block (32)
 // Thread safety: pure functions over an image that the caller owns.
 #pragma once
@@ -66,7 +66,7 @@ struct extent_header {
     word reserved[2] = {}; // NOLINT: a wire struct
 
     /// Is that enough, after an FAA which added one to `before`?
-    [[nodiscard]] static constexpr bool overflowed(word before) noexcept { return (before + 1) >> 63U == 0; }
+    [[nodiscard]] static constexpr bool enough(word before) noexcept { return (before + 1) >> 63U == 0; }
 
     static constexpr std::size_t overflows_at = 3 * word_bytes;
     static constexpr std::size_t sparse_at = 4 * word_bytes;

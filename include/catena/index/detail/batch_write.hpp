@@ -22,6 +22,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -39,9 +41,11 @@ template <typename Layout, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull(Session& s, Tree& tree, std::uint32_t level,
                                                                 typename Tree::key_type key);
 
-/// Of a learned index: trains pieces in which many leaves split or became nearly empty (index/detail/train_after.hpp).
-template <typename Layout, typename Session, typename Tree, typename Round>
-[[nodiscard, gnu::noinline]] task<result<void>> train_after(Session& s, Tree& tree, Round const& round);
+/// Of a learned index: trains the pieces of these keys, where many leaves split or became nearly empty, but for some of them
+/// where others do it (index/detail/train_after.hpp).
+template <typename Layout, typename Session, typename Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> train_after(Session& s, Tree& tree,
+                                                            std::span<typename Tree::key_type const> keys);
 
 /// What applies mutations to nodes of that layout.
 template <typename Layout, typename Session, typename Tree>
@@ -87,7 +91,10 @@ public:
             if (!linked && !is_passing(linked.error())) co_return linked.error();
             if (auto const r = co_await merge_underfull_nodes(round); !r && !is_passing(r.error())) co_return r.error();
             bool went_on = pending_.size() < before;
-            if constexpr (routed_by_model<Tree>) went_on |= round.went_on();
+            if constexpr (routed_by_model<Tree>) {
+                went_on |= round.went_on();
+                note_training(round);
+            }
             if (went_on) {
                 again = {};
             } else if (auto const r = co_await wait_for<Layout>(s_, tree_, again, round.stuck()); !r) {
@@ -96,6 +103,9 @@ public:
                 co_return kept.error();
             }
         }
+        // Not between rounds: a training may make one leaf again of what a split made two of for a key that is still to come.
+        if constexpr (routed_by_model<Tree>)
+            co_return co_await train_after<Layout>(s_, tree_, std::span(train_).first(train_count_));
         co_return result<void>{};
     }
 
@@ -132,10 +142,17 @@ private:
         co_return co_await parents.run();
     }
 
-    /// Nodes that erases left nearly empty are merged with a neighbour; a learned index trains.
+    /// What there is no place for is noted again at the next split there.
+    void note_training(round_type const& round) noexcept {
+        for (auto const& g : round.groups())
+            if (g.published() && g.wants_training && train_count_ < train_.size())
+                train_[train_count_++] = round.key_in(g);
+    }
+
+    /// Nodes that erases left nearly empty are merged with a neighbour.
     [[nodiscard, gnu::noinline]] task<result<void>> merge_underfull_nodes(round_type const& round) {
         if constexpr (routed_by_model<Tree>)
-            co_return co_await train_after<Layout>(s_, tree_, round);
+            co_return result<void>{};
         else
             co_return co_await merge_with_neighbours(round);
     }
@@ -155,6 +172,8 @@ private:
     scratch_lease memory_;
     std::span<probe<key_type>> probes_;
     std::span<std::uint32_t> pending_;
+    std::array<key_type, 4> train_{}; ///< learned: keys of pieces that should be trained
+    std::size_t train_count_ = 0;
 };
 
 } // namespace catena::detail

@@ -72,6 +72,7 @@ public:
         if constexpr (Tree::options::use == model_use::error_bound)
             piece.line = piece.line.with_extra(error_of(piece, borders, entries).bits());
         header.overflows = word{0} - overflows_allowed(count, blocks.size() - blocks_before);
+        header.sparse = word{0} - std::max<word>(16, count); // a nearly empty index is not trained at each erase
         store_words(image, header);
         op write = op::write(ref.at(), image, used);
         if (auto const r = co_await s_.submit(write); !r) co_return r.error();

@@ -33,17 +33,16 @@ namespace catena::detail {
 
 template <typename Key>
 struct hopscotch_group : round_group<Key> {
-    op* take = nullptr;      ///< the CAS
-    word free = 0;           ///< the lock word that it expects
-    bool header = false;     ///< the image has it
-    bool whole = false;      ///< the image has everything
-    word known = 0;          ///< the quads that the image has and that are sealed (H1), bit by bit
-    bool full = false;       ///< there is no room for a mutation
-    bool lacks = false;      ///< ... or it cannot be told without the whole leaf
-    op* note = nullptr;      ///< learned: counts something in the extent, under the lock, which keeps that in use
-    bool overflowed = false; ///< ... enough of its leaves split
-    word sparse = 0;         ///< ... how many erases left a neighbourhood nearly empty, this one included
-    std::span<op> steps;     ///< room for them
+    op* take = nullptr;          ///< the CAS
+    word free = 0;               ///< the lock word that it expects
+    bool header = false;         ///< the image has it
+    bool whole = false;          ///< the image has everything
+    word known = 0;              ///< the quads that the image has and that are sealed (H1), bit by bit
+    bool full = false;           ///< there is no room for a mutation
+    bool lacks = false;          ///< ... or it cannot be told without the whole leaf
+    op* note = nullptr;          ///< learned: counts something in the extent, under the lock, which keeps that in use
+    bool wants_training = false; ///< ... for one of these counts is high enough
+    std::span<op> steps;         ///< room for them
     std::size_t step_count = 0;
 };
 
@@ -329,7 +328,7 @@ private:
         if constexpr (routed_by_model<Tree>) {
             n = 0;
             for (auto& g : groups_)
-                if (g.splits) g.overflowed = extent_header::overflowed(ops_[2 * n++ + 1].fetched);
+                if (g.splits) g.wants_training = extent_header::enough(ops_[2 * n++ + 1].fetched);
         }
         co_return written;
     }
@@ -393,7 +392,7 @@ private:
         if (auto const r = co_await s_.submit(ops.first(n)); !r) co_return r.error();
         for (auto& g : groups_) {
             if (g.at != stage::locked) continue;
-            if (g.note != nullptr) g.sparse = g.note->fetched + 1;
+            if (g.note != nullptr) g.wants_training |= extent_header::enough(g.note->fetched);
             settle(g);
             if constexpr (Tree::options::speculative_reads) refresh_hotspots(g);
             if (!waits_for_link(g)) this->release(g, g.handing, 0);

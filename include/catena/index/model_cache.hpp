@@ -19,6 +19,8 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <catena/layout/key_number.hpp>
@@ -32,14 +34,21 @@ public:
     using piece = model_piece<Key>;
     using part = model_part<Key>;
 
+    /// Where the piece behind another one begins, if there is one. (No optional: g++ 12 takes it for uninitialised.)
+    struct next_piece {
+        Key first{};
+        bool any = false;
+        [[nodiscard]] std::optional<Key> begin() const noexcept { return any ? std::optional(first) : std::nullopt; }
+    };
+
     /// page_bytes: of the remote blocks.
     explicit model_cache(std::size_t page_bytes) : page_entries_(model_list<piece>::capacity(page_bytes)) {}
     model_cache(model_cache const&) = delete;
     model_cache& operator=(model_cache const&) = delete;
 
     /// The piece that `key` belongs to; nothing: the model is not known, or somebody is writing it.
-    /// end: receives where the next piece begins, or nothing if there is none.
-    [[nodiscard]] std::optional<piece> find(Key const& key, std::optional<Key>* end = nullptr) const noexcept {
+    /// end: receives where the next piece begins.
+    [[nodiscard]] std::optional<piece> find(Key const& key, next_piece* end = nullptr) const noexcept {
         for (int tries = 0; tries < 3; ++tries) {
             auto const before = sequence_.load(std::memory_order_acquire);
             if (before % 2 != 0) continue;
@@ -60,9 +69,7 @@ public:
     /// Has this page a copy here?
     [[nodiscard]] bool has(node_ref page) const {
         std::lock_guard const guard(mutex_);
-        for (auto const& s : slots_)
-            if (s->page == page) return true;
-        return false;
+        return by_page_.contains(page.bits());
     }
 
     /// Takes a directory, and the pages of it that are not here yet. False: a page is missing; nothing changed then.
@@ -94,6 +101,8 @@ public:
             while (refs[given] != page) ++given;
             parts[i] = &free_slot();
             parts[i]->keep = true;
+            by_page_.erase(parts[i]->page.bits());
+            by_page_[page.bits()] = parts[i];
             parts[i]->page = page;
             write(*parts[i], pages[given]);
         }
@@ -102,14 +111,15 @@ public:
         generation_ = directory.generation();
         sequence_.store(before + 2, std::memory_order_release);
         for (auto const& s : slots_)
-            if (!s->keep) s->page = {};
+            if (!s->keep) by_page_.erase(std::exchange(s->page, {}).bits());
         return true;
     }
 
     /// Bytes of this process that the copy takes.
     [[nodiscard]] std::size_t bytes_used() const {
         std::lock_guard const guard(mutex_);
-        std::size_t n = sizeof *this + slots_.capacity() * sizeof slots_[0];
+        constexpr std::size_t map_entry = 64; // about
+        std::size_t n = sizeof *this + slots_.capacity() * (sizeof slots_[0] + map_entry);
         for (auto const& l : lists_) n += sizeof *l + l->capacity * (key_words + 1) * word_bytes;
         return n + slots_.size() * (sizeof(slot) + page_entries_ * entry_words * word_bytes);
     }
@@ -154,7 +164,7 @@ private:
     }
 
     /// What it finds may be of different moments; indices stay within what was allocated.
-    [[nodiscard]] bool look(Key const& key, piece& found, std::optional<Key>* end) const noexcept {
+    [[nodiscard]] bool look(Key const& key, piece& found, next_piece* end) const noexcept {
         auto const* const parts = list_.load(std::memory_order_acquire);
         if (parts == nullptr) return false;
         auto const part_count = std::min(parts->count.load(std::memory_order_acquire), parts->capacity);
@@ -170,19 +180,17 @@ private:
         for (std::size_t i = 0; i < entry_words; ++i) words[i] = at[i].load(std::memory_order_acquire);
         found = load_words<piece>(words.data());
         if (end == nullptr) return true;
+        end->any = e + 1 < count || p + 1 < part_count;
         if (e + 1 < count)
-            *end = key_at(at + entry_words);
-        else if (p + 1 < part_count)
-            *end = key_at(parts->firsts.get() + (p + 1) * key_words);
-        else
-            end->reset();
+            end->first = key_at(at + entry_words);
+        else if (end->any)
+            end->first = key_at(parts->firsts.get() + (p + 1) * key_words);
         return true;
     }
 
     [[nodiscard]] slot* slot_of(node_ref page) noexcept {
-        for (auto const& s : slots_)
-            if (s->page == page) return s.get();
-        return nullptr;
+        auto const found = by_page_.find(page.bits());
+        return found == by_page_.end() ? nullptr : found->second;
     }
     /// One that no page of the new directory is in. Its old page is no longer in force.
     [[nodiscard]] slot& free_slot() {
@@ -226,6 +234,7 @@ private:
     mutable std::mutex mutex_;
     word generation_ = 0;
     std::vector<std::unique_ptr<slot>> slots_;
+    std::unordered_map<word, slot*> by_page_; ///< slots that are in use
     std::vector<std::unique_ptr<part_list>> lists_;
 };
 

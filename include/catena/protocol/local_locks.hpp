@@ -99,7 +99,7 @@ public:
         next.queue.swap(r.queue);
         next.handed = handed;
         next.handovers = handed ? r.handovers + 1 : 0;
-        if (handed) std::memcpy(next.image, r.image, image_bytes);
+        if (handed && image_bytes > 0) std::memcpy(next.image, r.image, image_bytes);
         b.holders.push_front(next);
         next.granted.store(true, std::memory_order_release);
     }

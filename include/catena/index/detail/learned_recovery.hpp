@@ -95,12 +95,11 @@ borders_of(Session& s, Tree& tree, model_piece<typename Tree::key_type> piece,
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>> mend_if_in_force(Session& s, Tree& tree,
                                                                  obstacle<typename Leaf::key_type> o) {
-    using key_type = typename Tree::key_type;
     if (auto const r = co_await refresh_model(s, tree); !r) co_return r.error();
-    std::optional<key_type> end;
-    auto const piece = tree.model.find(o.key, &end);
+    typename Tree::model_type::next_piece next;
+    auto const piece = tree.model.find(o.key, &next);
     if (!piece) co_return result<void>{};
-    auto const borders = co_await borders_of(s, tree, *piece, end);
+    auto const borders = co_await borders_of(s, tree, *piece, next.begin());
     if (!borders) co_return borders.error();
     auto const& lows = borders->lows;
     auto const above =

@@ -25,11 +25,10 @@ template <routed_by_model Tree>
 [[nodiscard]] std::size_t leaves_after(Tree const& tree, node_ref at, typename Tree::key_type const& key,
                                        std::optional<typename Tree::key_type> const& to,
                                        std::span<node_ref> out) noexcept {
-    using key_type = typename Tree::key_type;
     using leaf_type = typename Tree::leaf;
     constexpr bool placed = Tree::options::use == model_use::placement;
-    std::optional<key_type> end(key);
-    auto piece = tree.model.find(key, &end);
+    typename Tree::model_type::next_piece next;
+    auto piece = tree.model.find(key, &next);
     if (!piece) return 0;
     std::uint32_t leaf = 0;
     if constexpr (placed) {
@@ -41,11 +40,11 @@ template <routed_by_model Tree>
     std::size_t n = 0;
     while (n < out.size()) {
         if (leaf == piece->line.leaves()) {
-            if (!end) break;
-            key_type const next = *end;
-            piece = tree.model.find(next, &end);
+            if (!next.any) break;
+            auto const first = next.first;
+            piece = tree.model.find(first, &next);
             leaf = 0;
-            if (!piece || piece->first != next) break; // another generation just now
+            if (!piece || piece->first != first) break; // another generation just now
         }
         if (placed && to && !(first_key_of(*piece, leaf) < *to)) break;
         out[n++] = leaf_in<leaf_type>(piece->extent, leaf++);

@@ -196,6 +196,17 @@ public:
         co_return report_;
     }
 
+    /// The caller has the lease.
+    [[nodiscard, gnu::noinline]] task<result<void>> run_under_lease() {
+        std::optional<key_type> at = lowest_key<key_type>::value();
+        while (at) {
+            auto const done = co_await one_page(*at);
+            if (!done) co_return done.error();
+            at = *done;
+        }
+        co_return result<void>{};
+    }
+
 private:
     /// Returns where the next page begins.
     [[nodiscard, gnu::noinline]] task<result<std::optional<key_type>>> one_page(key_type key) {
@@ -283,6 +294,13 @@ private:
     generation_reader<Session, Tree> model_;
     index_recovery report_;
 };
+
+template <typename Leaf, typename Session, routed_by_model Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> free_what_names_us(Session& s, Tree& tree) {
+    auto const nobody = [](node_ref, std::uint32_t) {};
+    learned_healer<Leaf, Session, Tree, decltype(nobody)> h(s, tree, nobody);
+    co_return co_await h.run_under_lease();
+}
 
 template <typename Leaf, typename Session, routed_by_model Tree, typename See>
 [[nodiscard, gnu::noinline]] task<result<index_recovery>> heal(Session& s, Tree& tree, See see) {

@@ -11,6 +11,8 @@
 //                                    nobody could change a key there while an old copy of it could still be read.
 // That can be repeated, if its executor dies in turn. The list stays when all is done: extents found dead, or in another
 // life, are left alone.
+//   trainer failed, and lives         the lease stays his, and so do locks; he ends his training when he wants the lease again, and
+//                                    looks for leaves that name him.
 // The holder also has the local lock of the catalog entry: a word that names us while nobody has that is what a training of ours
 // left that failed.
 // Thread safety: as the session.
@@ -125,6 +127,7 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> kill_chain(node_ref first) {
         auto const place = memory_->mark();
         view const leaf(memory_->image(Leaf::bytes));
+        std::vector<block> killed; // freed last: a leaf in another life says that all behind it are dead
         for (auto ref = first; ref;) {
             op read = op::read(ref.at(), leaf.image(), Leaf::bytes);
             if (auto const r = co_await s_.submit(read); !r) co_return r.error();
@@ -139,13 +142,13 @@ private:
                 if (!ops[0].swapped()) co_return co_await damaged(s_, ref.at().node());
                 held_leaf const held{.ref = ref, .image = leaf.image()};
                 if (auto const r = co_await kill_leaves<Leaf>(s_, std::span(&held, 1)); !r) co_return r.error();
-                if (ref != first)
-                    if (auto const r = co_await free_node(s_, tree_, {.at = ref.at(), .lives = meta.incarnation}); !r)
-                        co_return r.error();
+                if (ref != first) killed.push_back({.at = ref.at(), .lives = meta.incarnation});
             }
             ref = leaf.link();
         }
         memory_->reset_to(place);
+        for (auto const& b : killed)
+            if (auto const r = co_await free_node(s_, tree_, b); !r) co_return r.error();
         co_return result<void>{};
     }
 
@@ -153,6 +156,11 @@ private:
     Tree& tree_;
     scratch_lease memory_;
 };
+
+/// Under the lease, after a training of ours that failed: mends all leaves of the generation in force that name us, while no
+/// operation of ours is at them (index/detail/learned_walk.hpp). Reads every leaf.
+template <typename Leaf, typename Session, routed_by_model Tree>
+[[nodiscard, gnu::noinline]] task<result<void>> free_what_names_us(Session& s, Tree& tree);
 
 /// The lease of one index. Must not move while it is held.
 template <typename Leaf, typename Session, typename Tree>
@@ -199,22 +207,32 @@ private:
     [[nodiscard, gnu::noinline]] task<result<bool>> take() {
         word expected = 0;
         for (int tries = 0; tries < 2; ++tries) {
-            op cas = op::cas(tree_.handle.lease(), expected, mine());
-            if (auto const r = co_await s_.submit(cas); !r) co_return r.error();
-            if (cas.swapped()) {
+            word state = 0; // the entry may be another index's by now; while we have the lease nobody drops this one
+            std::array ops{op::cas(tree_.handle.lease(), expected, mine()),
+                           op::read(tree_.handle.entry(), &state, word_bytes)};
+            if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
+            bool const ours = state >> 32U == tree_.handle.generation;
+            if (!ours && ops[0].swapped()) {
+                op undo = op::cas(tree_.handle.lease(), mine(), expected);
+                if (auto const r = co_await s_.submit(undo); !r) co_return r.error();
+            }
+            if (!ours) co_return make_error(errc::dropped);
+            if (ops[0].swapped()) {
                 if (expected == 0) co_return true;
+                // If this fails the word names us: the same again, before anything else.
                 training_finisher<Leaf, Session, Tree> finisher(s_, tree_);
-                if (auto const r = co_await finisher.run(); !r)
-                    co_return r.error(); // the word names us: the same again
+                if (auto const r = co_await finisher.run(); !r) co_return r.error();
+                if (expected == mine())
+                    if (auto const r = co_await free_what_names_us<Leaf>(s_, tree_); !r) co_return r.error();
                 co_return true;
             }
-            lock_word const holder(cas.fetched);
+            lock_word const holder(ops[0].fetched);
             if (holder.owner() != s_.pool().self.tag()) {
                 auto const gone = co_await is_gone(s_, holder.owner());
                 if (!gone) co_return gone.error();
                 if (!*gone) co_return false;
             }
-            expected = cas.fetched;
+            expected = ops[0].fetched;
         }
         co_return false;
     }

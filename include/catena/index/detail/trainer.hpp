@@ -58,15 +58,17 @@ public:
         if (!made) {
             auto const undone = co_await undo();
             unclaim();
-            co_return undone ? made : undone;
+            unfinished_ = !undone;
+            co_return made;
         }
         auto const done = co_await switch_over();
         unclaim();
+        unfinished_ |= switched_ && !done;
         co_return done;
     }
 
-    /// Did the switch come to pass? Then what is not done is for the next holder of the lease.
-    [[nodiscard]] bool switched() const noexcept { return switched_; }
+    /// After an error: is something left to do for the next holder of the lease?
+    [[nodiscard]] bool unfinished() const noexcept { return unfinished_; }
 
 private:
     static constexpr std::size_t at_once = 64;
@@ -277,19 +279,44 @@ private:
 
     // G3
     [[nodiscard, gnu::noinline]] task<result<void>> write_generation(std::span<entry_type const> entries) {
-        auto const number_at = [entries](std::size_t i) { return numbers::of(entries[i].key); };
-        piece_planner planner(tree_.rules, entries.size(), number_at, !behind_);
-        auto const plans = planner.run(numbers::of(pieces_[begin_].first));
         std::vector<piece> made(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(begin_));
-        for (std::size_t i = 0; i < plans.size(); ++i) {
-            auto const end = i + 1 < plans.size() ? std::optional(numbers::at(plans[i + 1].begin)) : behind_;
-            auto const built = co_await builder_.build(plans[i], entries.subspan(plans[i].first, plans[i].count), end);
-            if (!built) co_return built.error();
-            made.push_back(*built);
+        auto begin = numbers::of(pieces_[begin_].first);
+        for (std::size_t from = 0;;) { // slices: to plan millions takes longer than a lease
+            auto const to = slice_end(entries, from);
+            bool const last = to == entries.size();
+            auto const end = last ? behind_ : std::optional(numbers::at(numbers::of(entries[to].key)));
+            if (auto const r = co_await write_slice(entries.subspan(from, to - from), begin, end, made); !r)
+                co_return r.error();
+            if (last) break;
+            from = to;
+            begin = numbers::of(entries[to].key);
         }
         made.insert(made.end(), pieces_.begin() + static_cast<std::ptrdiff_t>(end_), pieces_.end());
         if (auto const r = co_await write_pages(made); !r) co_return r.error();
         co_return co_await write_directory();
+    }
+
+    /// Keys of one number stay together.
+    [[nodiscard]] static std::size_t slice_end(std::span<entry_type const> entries, std::size_t from) noexcept {
+        constexpr std::size_t most = 1U << 20U;
+        auto to = std::min(entries.size(), from + most);
+        while (to < entries.size() && numbers::of(entries[to - 1].key) == numbers::of(entries[to].key)) ++to;
+        return to;
+    }
+
+    [[nodiscard, gnu::noinline]] task<result<void>> write_slice(std::span<entry_type const> entries, key_number begin,
+                                                                std::optional<key_type> end, std::vector<piece>& made) {
+        auto const number_at = [entries](std::size_t i) { return numbers::of(entries[i].key); };
+        piece_planner planner(tree_.rules, entries.size(), number_at, !end);
+        auto const plans = planner.run(begin);
+        if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
+        for (std::size_t i = 0; i < plans.size(); ++i) {
+            auto const next = i + 1 < plans.size() ? std::optional(numbers::at(plans[i + 1].begin)) : end;
+            auto const built = co_await builder_.build(plans[i], entries.subspan(plans[i].first, plans[i].count), next);
+            if (!built) co_return built.error();
+            made.push_back(*built);
+        }
+        co_return result<void>{};
     }
 
     [[nodiscard]] node_meta meta_of(model_level level, std::uint32_t lives) const noexcept {
@@ -348,14 +375,21 @@ private:
     // G4 to G7
     [[nodiscard, gnu::noinline]] task<result<void>> switch_over() {
         op install = op::cas(tree_.handle.root(), root_.bits(), new_root_.bits());
-        switched_ = true; // perhaps: an error does not tell
-        if (auto const r = co_await s_.submit(install); !r) co_return r.error();
-        if (!install.swapped()) { // dropped, and that by somebody who thought that we were gone
-            switched_ = false;
-            auto const undone = co_await undo();
-            if (!undone) co_return undone.error();
-            co_return make_error(install.fetched == 0 ? errc::dropped : errc::contended);
+        auto const asked = co_await s_.submit(install);
+        word in_force = install.swapped() ? new_root_.bits() : install.fetched;
+        if (!asked) {           // it may have taken effect: nobody else changes that word
+            unfinished_ = true; // unless we can tell
+            op read = op::read(tree_.handle.root(), &in_force, word_bytes);
+            if (auto const r = co_await s_.submit(read); !r) co_return asked;
         }
+        switched_ = in_force == new_root_.bits();
+        if (!switched_) {
+            auto const undone = co_await undo();
+            unfinished_ = !undone;
+            if (!asked) co_return asked;
+            co_return make_error(in_force == 0 ? errc::dropped : errc::contended); // by who thought that we were gone
+        }
+        unfinished_ = false;
         publish_locally();
         if (auto const r = co_await kill_leaves<Leaf>(s_, held_); !r) co_return r.error();
         if (auto const r = co_await unlock_new(); !r) co_return r.error();
@@ -465,6 +499,7 @@ private:
     std::vector<std::vector<word>> new_pages_;
     std::vector<part> parts_;
     bool switched_ = false;
+    bool unfinished_ = false;
 };
 
 /// Trains the pieces around `key` under the lease. False: somebody has it. wait: until it is free.
@@ -481,13 +516,13 @@ train_around(Session& s, Tree& tree, typename Tree::key_type key, bool wait = fa
         if (!had || !*had) co_return had;
     }
     result<void> trained;
-    bool switched = false;
+    bool unfinished = false;
     {
         trainer<Leaf, Session, Tree> t(s, tree);
         trained = co_await t.run(key, load);
-        switched = t.switched();
+        unfinished = t.unfinished();
     }
-    auto const released = co_await lease.release(!trained && switched);
+    auto const released = co_await lease.release(unfinished);
     tree.tally.add(s.stats() - before);
     if (!trained) co_return trained.error();
     if (!released) co_return released.error();

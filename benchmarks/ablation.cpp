@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_ablation [KEYS]: what each technique of the chime_tree does: exact costs with all of them, and with one changed
+// bench_ablation [KEYS]: what each technique of chime_tree and of learned_hopscotch does: exact costs with all of them, and with one changed
 // (index/options.hpp; the work is that of support/measure.hpp). Figures need a million keys or more; the default is a smoke run.
 #include <charconv>
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "support/measure.hpp"
@@ -44,6 +45,33 @@ struct scans_by_count : chime_options {
     static constexpr bool scan_by_range = false;
 };
 
+template <std::uint32_t Error, std::size_t Fill = learned_options::trained_fill>
+struct bound_of : learned_options {
+    static constexpr model_use use = model_use::error_bound;
+    static constexpr std::uint32_t error_bound = Error;
+    static constexpr std::size_t trained_fill = Fill;
+};
+template <std::size_t Quads>
+struct leaves_of : learned_options {
+    static constexpr hopscotch_shape shape{.quads = Quads};
+};
+template <std::size_t Percent, std::size_t Fill>
+struct trained_at : learned_options {
+    static constexpr std::size_t overflow_percent = Percent;
+    static constexpr std::size_t trained_fill = Fill;
+};
+template <std::size_t Bytes>
+struct extents_of : learned_options {
+    static constexpr std::size_t extent_bytes = Bytes;
+};
+template <std::size_t Pieces>
+struct together : learned_options {
+    static constexpr std::size_t trained_together = Pieces;
+};
+struct learned_whole_leaves : learned_options {
+    static constexpr bool neighbourhood_reads = false;
+};
+
 void head() {
     std::printf(
         "| | find: RT | verbs | bytes | hot: bytes | zipf: RT | bytes | upsert: RT | verbs | read | insert: RT | verbs "
@@ -68,6 +96,9 @@ void line(char const* what, std::uint64_t keys, bool hot = true) {
 template <typename Options>
 using chime = chime_tree<std::uint64_t, std::uint64_t, Options>;
 
+template <typename Options>
+using learned = learned_hopscotch<std::uint64_t, std::uint64_t, Options>;
+
 void run(std::uint64_t keys) {
     std::printf("%llu keys of 8 bytes, values of 8 bytes, one client; %zu bytes a key for hot values\n\n",
                 static_cast<unsigned long long>(keys), hotspots_per_key);
@@ -84,6 +115,21 @@ void run(std::uint64_t keys) {
     line<chime<more_quads>>("16 quads a leaf, not 10", keys);
     line<chime<scans_by_count>>("scans do not use the end of their range", keys);
     line<sherman_tree<std::uint64_t, std::uint64_t>>("sherman_tree", keys, false);
+
+    std::printf("\nlearned_hopscotch; inserts with the training that they did\n\n");
+    head();
+    line<learned<learned_options>>("learned_hopscotch: placement", keys, false);
+    line<learned<bound_of<16>>>("error bound of 16 keys", keys, false);
+    line<learned<bound_of<32>>>("error bound of 32 keys", keys, false);
+    line<learned<bound_of<32, 65>>>("error bound of 32 keys, leaves trained to 65 %", keys, false);
+    line<learned<leaves_of<10>>>("10 quads a leaf, as chime_tree", keys, false);
+    line<learned<leaves_of<24>>>("24 quads a leaf", keys, false);
+    line<learned<trained_at<4, 55>>>("trained when 4 % of the leaves split", keys, false);
+    line<learned<trained_at<12, 60>>>("trained when 12 % of the leaves split, to 60 %", keys, false);
+    line<learned<extents_of<32768>>>("extents of 32 KiB", keys, false);
+    line<learned<together<2>>>("2 pieces trained together", keys, false);
+    line<learned<together<8>>>("8 pieces trained together", keys, false);
+    line<learned<learned_whole_leaves>>("whole leaves, no neighbourhoods", keys, false);
 }
 
 } // namespace

@@ -10,6 +10,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 #include "support/draws.hpp"
@@ -114,5 +116,7 @@ int main(int argc, char** argv) {
     using namespace catena;
     return bench::run(argc, argv, [](std::uint64_t keys) {
         bench::suite<sherman_tree<std::uint64_t, std::uint64_t>>("sherman", keys).add_all();
+        bench::suite<chime_tree<std::uint64_t, std::uint64_t>>("chime", keys).add_all();
+        bench::suite<learned_hopscotch<std::uint64_t, std::uint64_t>>("learned", keys).add_all();
     });
 }

@@ -12,6 +12,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/prefix/prefix_index.hpp>
 
@@ -126,6 +128,9 @@ void add_all(std::string const& index, std::uint64_t keys) {
 
 int main(int argc, char** argv) {
     using namespace catena;
-    return bench::run(argc, argv,
-                      [](std::uint64_t keys) { bench::add_all<sherman_tree<block_hash, location>>("sherman", keys); });
+    return bench::run(argc, argv, [](std::uint64_t keys) {
+        bench::add_all<sherman_tree<block_hash, location>>("sherman", keys);
+        bench::add_all<chime_tree<block_hash, location>>("chime", keys);
+        bench::add_all<learned_hopscotch<block_hash, location>>("learned", keys);
+    });
 }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -30,10 +31,10 @@ namespace catena::bench {
 [[nodiscard]] inline std::string words_of(error const& e) { return std::string(describe(e.code)); }
 [[nodiscard]] inline std::string words_of(setup_error const& e) { return e.message; }
 
-/// The value of a result that must be there.
+/// The value of a result that must be there. who: for the message.
 template <typename T, typename E>
-T need(result<T, E> r) {
-    if (!r) fail(words_of(r.error()));
+T need(result<T, E> r, std::string_view who = {}) {
+    if (!r) fail((who.empty() ? std::string() : std::string(who) + ": ") + words_of(r.error()));
     if constexpr (!std::is_void_v<T>) return std::move(*r);
 }
 
@@ -55,6 +56,8 @@ public:
     /// The session of whoever sets the world up. Its counters are not those of a benchmark.
     [[nodiscard]] session_type& own_session() noexcept { return session_; }
     [[nodiscard]] Index& index() noexcept { return index_; }
+    /// Another object of the same index, as another client would have it: its caches are empty.
+    [[nodiscard]] setup_result<Index> open(session_type& s) { return Index::open(s, "bench", cache_bytes); }
 
 private:
     local_fabric fabric_;

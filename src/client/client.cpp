@@ -97,8 +97,7 @@ setup_result<client> client::open(std::string_view uri, client_options options) 
     }
     std::string known;
     for (auto const& type : index_list) known.append(known.empty() ? "" : ", ").append(type.name);
-    return setup_error(errc::invalid_argument,
-                       "unknown index type '" + options.index + "'; this build has " + known);
+    return setup_error(errc::invalid_argument, "unknown index type '" + options.index + "'; this build has " + known);
 }
 
 std::vector<std::string_view> client::index_types() {

@@ -179,6 +179,29 @@ TEST_CASE("every strategy that a client is opened with gives the same answer", "
     }
 }
 
+TEST_CASE("every index type gives the same answers, and its name in the report", "[client]") {
+    for (auto const type : client::index_types()) {
+        CAPTURE(type);
+        client_options o;
+        o.index = std::string(type);
+        auto const c = ok(client::open("local:?size=64MiB&nodes=2", o));
+        for (std::uint64_t i = 0; i < 100; ++i) {
+            auto where = places(1, 100);
+            REQUIRE(ok(c.publish(chain_of(i, 100), where)).inserted == 100);
+        }
+        for (std::uint64_t i = 0; i < 100; i += 2) REQUIRE(ok(c.forget(chain_of(i, 100), 30)).erased == 70);
+        for (std::uint64_t i = 0; i < 100; ++i)
+            REQUIRE(ok(c.match(chain_of(i, 100))).blocks == (i % 2 == 0 ? 30U : 100U));
+        auto const index = ok(c.inspect());
+        REQUIRE(index.entries == 50 * 30 + 50 * 100);
+        REQUIRE(index.violations.empty());
+        auto const now = c.report();
+        REQUIRE(now.index == type);
+        REQUIRE(now.cache_bytes > 0);
+        REQUIRE(now.cache_bytes <= now.cache_capacity_bytes);
+    }
+}
+
 TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room again", "[client]") {
     auto const c = ok(client::open("local:?size=256KiB"));
     std::uint64_t published = 0;

@@ -13,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <support/accounting.hpp>
@@ -204,8 +205,9 @@ public:
     // --- shapes of keys ---
 
     static void key_orders() {
-        auto const n = scaled(6000);
-        std::vector<std::uint64_t> order(n);
+        // Keys that all have one number are one chain of leaves, which takes as many steps as there are: squared.
+        bool const one_number = std::is_same_v<key_type, wide_key> && requires { Index::options::extent_bytes; };
+        auto const n = scaled(one_number ? 2000 : 6000);
         auto const run = [&](auto key_of) {
             fixture f;
             model_type model;
@@ -346,7 +348,7 @@ public:
     }
 
     static void bulk_load_without_room() {
-        fixture f(min_node_bytes + 64U * 1024, 1);
+        fixture f(min_node_bytes + 128U * 1024, 1);
         auto const too_many = some(20000);
         auto& s = f.w.first.s;
         auto const r = sync_wait(s, f.index.bulk_load(s, sorted_entries(too_many)));
@@ -448,12 +450,16 @@ public:
         std::array<std::size_t, nodes> on_node{};
         for (std::uint16_t node = 0; node < nodes; ++node) {
             std::memcpy(&on_node[node], f.w.fabric.raw(node) + cursor_offset, word_bytes);
-            for (auto const& chunk : f.w.first.s.allocation().of(Index::options::node_bytes).chunks[node])
-                on_node[node] -= chunk.end - chunk.next;
+            for (auto const& of_size : f.w.first.s.allocation().classes)
+                for (auto const& chunk : of_size.chunks[node]) on_node[node] -= chunk.end - chunk.next;
         }
         REQUIRE(doorbells >= trips);
         auto const [least, most] = std::minmax_element(on_node.begin(), on_node.end());
-        REQUIRE(*most - *least <= 64 * Index::options::node_bytes); // freed blocks are used again by whoever has them
+        std::size_t apart = 64 * Index::options::node_bytes;      // freed blocks are used again by whoever has them
+        if constexpr (requires { Index::options::extent_bytes; }) // and blocks of all sizes take turns together
+            apart = std::max(apart, *most / 2);
+        CAPTURE(*least, *most);
+        REQUIRE(*most - *least <= apart);
     }
 
     static void run() {

@@ -87,4 +87,10 @@ using learned_blocks = learned_hopscotch<block_hash, location>;
 using learned_blocks_24 = learned_hopscotch<block_hash, blob<24>, model_of<4>>;
 using learned_wide = learned_hopscotch<wide_key, blob<64>, model_of<4>>;
 
+/// Is it leaves under a model, and not a tree of nodes?
+template <typename Index>
+inline constexpr bool has_model = requires {
+    Index::options::extent_bytes;
+};
+
 } // namespace catena::test

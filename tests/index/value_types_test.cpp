@@ -6,6 +6,7 @@
 #include <support/world.hpp>
 
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 
 using namespace catena;
@@ -32,11 +33,12 @@ static_assert(!wire_struct<guarded_value> && index_value<guarded_value> && sizeo
 
 using sherman_guarded = sherman_tree<std::uint64_t, guarded_value>;
 using chime_guarded = chime_tree<std::uint64_t, guarded_value>;
+using learned_guarded = learned_hopscotch<std::uint64_t, guarded_value>;
 
 } // namespace
 
 TEMPLATE_TEST_CASE("a value with private members, padding and an alignment of 16 comes back as it was", "",
-                   sherman_guarded, chime_guarded) {
+                   sherman_guarded, chime_guarded, learned_guarded) {
     world w;
     auto& s = w.first.s;
     auto tree = ok(TestType::create(s, "t", 1U << 16U));

@@ -161,17 +161,19 @@ void linearizable(std::size_t clients) {
 } // namespace
 
 TEMPLATE_TEST_CASE("every key is a linearizable register for the threads of one client", "[stress]", sherman_8_8_small,
-                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24) {
+                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24, learned_8_8, learned_8_8_small,
+                   learned_8_8_plain, learned_blocks_24) {
     linearizable<TestType>(1);
 }
 
 TEMPLATE_TEST_CASE("every key is a linearizable register for the threads of two clients", "[stress]", sherman_8_8_small,
-                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24) {
+                   sherman_blocks_24, chime_8_8, chime_8_8_small, chime_blocks_24, learned_8_8, learned_8_8_small,
+                   learned_8_8_plain, learned_blocks_24) {
     linearizable<TestType>(2);
 }
 
 TEMPLATE_TEST_CASE("of many that insert the same absent key one wins, and all learn the winner's value", "[stress]",
-                   sherman_8_8_small, chime_8_8_small) {
+                   sherman_8_8_small, chime_8_8_small, learned_8_8_small) {
     using index_type = TestType;
     constexpr std::size_t threads = 4;
     auto const clients = GENERATE(std::size_t{1}, std::size_t{2});
@@ -224,7 +226,7 @@ TEMPLATE_TEST_CASE("one key that everybody writes changes hands without a lost u
 }
 
 TEMPLATE_TEST_CASE("batches over the same leaves from several threads neither block each other nor lose a change",
-                   "[stress]", sherman_8_8_small, chime_8_8_small) {
+                   "[stress]", sherman_8_8_small, chime_8_8_small, learned_8_8_small) {
     using index_type = TestType;
     using change = mutation<std::uint64_t, std::uint64_t>;
     constexpr std::size_t threads = 4;

@@ -120,7 +120,7 @@ struct shm_world {
 } // namespace
 
 TEMPLATE_TEST_CASE("two processes that insert at the same time see each other's keys", "[stress][processes]",
-                   sherman_8_8_small, chime_8_8_small) {
+                   sherman_8_8_small, chime_8_8_small, learned_8_8_small) {
     auto const name = shm_name("two");
     auto const n = scaled(20'000);
     progress_page progress;
@@ -149,7 +149,7 @@ TEMPLATE_TEST_CASE("two processes that insert at the same time see each other's 
 }
 
 TEMPLATE_TEST_CASE("a process that is killed in the middle of its writes takes nothing with it but the locks it held",
-                   "[stress][processes]", sherman_8_8_small, chime_8_8_small) {
+                   "[stress][processes]", sherman_8_8_small, chime_8_8_small, learned_8_8_small) {
     auto const seed = test_seed(13);
     random_source random(seed);
     std::size_t runs_with_contention = 0;

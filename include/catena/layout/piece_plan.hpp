@@ -59,9 +59,9 @@ class piece_planner {
 public:
     static constexpr std::uint32_t least_error = 4;
 
-    /// open: no piece follows; more keys may come behind the last one.
-    piece_planner(plan_rules const& rules, std::size_t keys, NumberAt number_at, bool open)
-        : rules_(rules), keys_(keys), number_at_(number_at), open_(open) {}
+    /// spare: no piece follows, keys may come behind the last one: for them a piece of about so many leaves; 0: else.
+    piece_planner(plan_rules const& rules, std::size_t keys, NumberAt number_at, std::size_t spare)
+        : rules_(rules), keys_(keys), number_at_(number_at), spare_(spare) {}
 
     /// The pieces for all keys from `begin` on, at least one.
     [[nodiscard]] std::vector<planned_piece> run(key_number begin) {
@@ -78,6 +78,7 @@ public:
             add(begin, 0, 0, rules_.sizes[0], 0);
         else
             fit(begin, first, keys_, rules_.error_bound);
+        if (spare_ > 0 && keys_ > rules_.fill && !rules_.by_rank) add_spare(); // ranks know nothing of keys to come
         return std::move(made_);
     }
 
@@ -127,15 +128,8 @@ private:
 
     void one(key_number begin, std::size_t first, std::size_t end, std::uint32_t error) {
         auto const needed = leaves_for(end - first);
-        auto size = rules_.size_for(needed);
-        auto width = number_at_(end - 1) - begin + 1; // 0: all numbers there are
-        if (open_ && end == keys_ && needed > 1 && width != 0 && !rules_.by_rank) {
-            // Keys that come in order find leaves that are made for them.
-            size = rules_.size_for(needed + needed / 4 + 1);
-            auto const room = rules_.limit - (number_at_(end - 1)); // beyond the last key
-            auto const leaf = width / needed + 1;
-            width += size.leaves <= needed ? 0 : std::min(room, leaf * (size.leaves - needed));
-        }
+        auto const size = rules_.size_for(needed);
+        auto const width = number_at_(end - 1) - begin + 1; // 0: all numbers there are
         auto const most = rules_.by_rank ? std::min<std::size_t>(size.leaves, end - first) : size.leaves;
         auto const line = leaf_line::over(width, static_cast<std::uint32_t>(most));
         if (!rules_.by_rank && error > least_error && end - first > 2 * rules_.fill &&
@@ -156,6 +150,17 @@ private:
         return full > line.leaves() / 50U;
     }
 
+    /// Leaves behind the last key, as far apart as those before it, for keys that come in ascending order; none where there is
+    /// hardly room for more keys (uniform ones).
+    void add_spare() {
+        auto const last = made_.back();
+        auto const highest = number_at_(keys_ - 1);
+        auto const leaf = (highest - last.begin) / leaves_for(last.count) + 1;
+        auto const size = rules_.size_for(spare_);
+        if ((rules_.limit - highest) / leaf < size.leaves) return;
+        add(highest + 1, keys_, 0, size, leaf * size.leaves);
+    }
+
     void add(key_number begin, std::size_t first, std::size_t count, extent_size size, key_number width) {
         made_.push_back({.begin = begin,
                          .first = first,
@@ -167,7 +172,7 @@ private:
     plan_rules const& rules_;
     std::size_t keys_;
     NumberAt number_at_;
-    bool open_;
+    std::size_t spare_;
     std::vector<planned_piece> made_;
 };
 

@@ -2,7 +2,8 @@
 // trainer: makes a new generation of the model in which some neighbouring pieces are replaced by others, with new leaves.
 //
 // Actors     T trainer, under the lease of the model (index/detail/model_lease.hpp).  R reader.  W writer.
-// Protocol   G1 READ directory and page in force; choose the group: the piece of a key and neighbours not much larger.
+// Protocol   G1 READ directory and page in force, and a neighbouring page if both have few pieces; choose the group: the piece of
+//            a key and neighbours not much larger.
 //            G2 CAS and READ all leaves of the group, then the overflow leaves that they lead to, and so on. Nothing changes in
 //            them any more.  G3 plan the pieces (layout/piece_plan.hpp), WRITE their extents: every leaf is locked by T. WRITE
 //            new pages and a directory, which lists what it takes out of use.
@@ -77,7 +78,8 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> prepare(key_type key, std::span<entry_type const> load) {
         if (auto const r = co_await read_model(key); !r) co_return r.error();
         choose_group(key);
-        if (!load.empty() && (old_pages_ != 1 || pieces_.size() != 1)) co_return make_error(errc::invalid_argument);
+        if (!load.empty() && (model_list<part>(directory_).count() != 1 || pieces_.size() != 1))
+            co_return make_error(errc::invalid_argument);
         if (auto const r = co_await read_headers(); !r) co_return r.error();
         if (!load.empty() && headers_[0].leaves() != 1) co_return make_error(errc::invalid_argument);
         if (auto const r = co_await lock_leaves(); !r) co_return r.error();
@@ -92,7 +94,6 @@ private:
     // G1
     [[nodiscard, gnu::noinline]] task<result<void>> read_model(key_type key) {
         directory_ = memory_.image(tree_.directory_bytes);
-        page_ = memory_.image(Tree::options::page_bytes);
         retry again;
         for (;;) {
             auto const root = co_await refresh_root(s_, tree_);
@@ -102,19 +103,47 @@ private:
             if (!found) co_return found.error();
             if (*found) {
                 model_list<part> const directory(directory_);
-                old_pages_ = directory.count();
-                part_ = last_not_above(directory, key);
-                auto const ref = directory.entry(part_).page;
-                auto const read = co_await read_pages(s_, tree_, std::span(&ref, 1), page_);
-                if (!read) co_return read.error();
-                if (*read) break;
+                parts_begin_ = last_not_above(directory, key);
+                parts_end_ = parts_begin_ + 1;
+                auto const taken = co_await take_page(directory.entry(parts_begin_).page, false);
+                if (!taken) co_return taken.error();
+                if (*taken) break;
             }
             if (auto const r = co_await again.wait(s_); !r)
                 co_return co_await damaged(s_, root_.at().node()); // nobody changes it
         }
-        model_list<piece> const page(page_);
-        pieces_.resize(page.count());
-        for (std::size_t i = 0; i < pieces_.size(); ++i) pieces_[i] = page.entry(i);
+        co_return co_await take_neighbour();
+    }
+
+    /// Its pieces join those that we have, before or behind them. False: it is not there, or torn.
+    [[nodiscard, gnu::noinline]] task<result<bool>> take_page(node_ref ref, bool before) {
+        model_list<piece> const page(memory_.image(Tree::options::page_bytes));
+        auto const read = co_await read_pages(s_, tree_, std::span(&ref, 1), page.image());
+        if (!read || !*read) co_return read;
+        old_pages_.push_back({.ref = ref, .meta = page.meta()});
+        for (std::size_t i = 0; i < page.count(); ++i)
+            pieces_.insert(before ? pieces_.begin() + static_cast<std::ptrdiff_t>(i) : pieces_.end(), page.entry(i));
+        co_return true;
+    }
+
+    /// A page of few pieces, where keys went away, takes a neighbour of few pieces in, which may be trained along with it.
+    [[nodiscard, gnu::noinline]] task<result<void>> take_neighbour() {
+        model_list<part> const directory(directory_);
+        constexpr auto few = model_list<piece>::capacity(Tree::options::page_bytes) / 2;
+        auto const own = pieces_;
+        for (bool const before : {true, false}) {
+            if (own.size() >= few || (before ? parts_begin_ == 0 : parts_end_ == directory.count())) continue;
+            auto const other = directory.entry(before ? parts_begin_ - 1 : parts_end_).page;
+            auto const taken = co_await take_page(other, before);
+            if (!taken) co_return taken.error();
+            if (!*taken) co_return co_await damaged(s_, other.at().node());
+            if (pieces_.size() <= few) {
+                before ? --parts_begin_ : ++parts_end_;
+                break;
+            }
+            pieces_ = own;
+            old_pages_.pop_back();
+        }
         co_return result<void>{};
     }
 
@@ -128,7 +157,8 @@ private:
     /// The piece of the key, and neighbours until there are enough leaves; none that is much larger than all so far: what a
     /// small piece costs is bounded by its own size.
     void choose_group(key_type const& key) {
-        begin_ = last_not_above(model_list<piece>(page_), key);
+        begin_ = 0;
+        while (begin_ + 1 < pieces_.size() && !(key < pieces_[begin_ + 1].first)) ++begin_;
         end_ = begin_ + 1;
         auto const leaves_of = [this](std::size_t i) { return std::size_t{pieces_[i].line.leaves()}; };
         std::size_t leaves = leaves_of(begin_);
@@ -148,8 +178,8 @@ private:
         model_list<part> const directory(directory_);
         if (end_ < pieces_.size())
             behind_ = pieces_[end_].first;
-        else if (part_ + 1 < directory.count())
-            behind_ = directory.entry(part_ + 1).first;
+        else if (parts_end_ < directory.count())
+            behind_ = directory.entry(parts_end_).first;
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> read_headers() {
@@ -307,7 +337,10 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> write_slice(std::span<entry_type const> entries, key_number begin,
                                                                 std::optional<key_type> end, std::vector<piece>& made) {
         auto const number_at = [entries](std::size_t i) { return numbers::of(entries[i].key); };
-        piece_planner planner(tree_.rules, entries.size(), number_at, !end);
+        std::size_t leaves = 0; // a share of what lies there already, so that one empty piece is no matter
+        for (auto const& p : pieces_) leaves += p.line.leaves();
+        for (auto const& p : made) leaves += p.line.leaves();
+        piece_planner planner(tree_.rules, entries.size(), number_at, end ? 0 : leaves / 8 + 1);
         auto const plans = planner.run(begin);
         if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
         for (std::size_t i = 0; i < plans.size(); ++i) {
@@ -350,8 +383,9 @@ private:
 
     [[nodiscard, gnu::noinline]] task<result<void>> write_directory() {
         model_list<part> const old(directory_);
-        auto const retired = headers_.size() + 2;
-        if (old.count() - 1 + parts_.size() > model_list<part>::capacity(tree_.directory_bytes, retired))
+        auto const retired = headers_.size() + old_pages_.size() + 1;
+        if (old.count() - old_pages_.size() + parts_.size() >
+            model_list<part>::capacity(tree_.directory_bytes, retired))
             co_return make_error(errc::full);
         auto taken = co_await allocate(s_, tree_.directory_bytes);
         if (!taken) co_return taken.error();
@@ -362,11 +396,11 @@ private:
         model_list<part> const made(new_directory_);
         made.begin(s_.pool().self.tag(), meta_of(model_level::directory, taken->lives), old.generation() + 1);
         for (std::size_t i = begin_; i < end_; ++i) made.add_retired(pieces_[i].extent);
-        made.add_retired(old.entry(part_).page);
+        for (auto const& page : old_pages_) made.add_retired(page.ref);
         made.add_retired(root_);
-        for (std::size_t i = 0; i < part_; ++i) made.add(old.entry(i));
+        for (std::size_t i = 0; i < parts_begin_; ++i) made.add(old.entry(i));
         for (auto const& p : parts_) made.add(p);
-        for (auto i = part_ + 1; i < old.count(); ++i) made.add(old.entry(i));
+        for (auto i = parts_end_; i < old.count(); ++i) made.add(old.entry(i));
         made.seal();
         op write = op::write(taken->at, made.image(), made.used_words() * word_bytes);
         co_return co_await s_.submit(write);
@@ -396,9 +430,8 @@ private:
         for (std::size_t i = 0; i < headers_.size(); ++i)
             if (auto const r = co_await kill_block(s_, pieces_[begin_ + i].extent, headers_[i].what()); !r)
                 co_return r.error();
-        auto const page_meta = model_list<piece>(page_).meta();
-        auto const page_ref = model_list<part>(directory_).entry(part_).page;
-        if (auto const r = co_await kill_block(s_, page_ref, page_meta); !r) co_return r.error();
+        for (auto const& page : old_pages_)
+            if (auto const r = co_await kill_block(s_, page.ref, page.meta); !r) co_return r.error();
         auto const root_meta = model_list<part>(directory_).meta();
         if (auto const r = co_await kill_block(s_, root_, root_meta); !r) co_return r.error();
         for (auto const& leaf : held_)
@@ -413,10 +446,11 @@ private:
                     headers_[i].block_bytes());
                 !r)
                 co_return r.error();
-        if (auto const r = co_await free_block(s_, {.at = page_ref.at(), .lives = page_meta.incarnation},
-                                               Tree::options::page_bytes);
-            !r)
-            co_return r.error();
+        for (auto const& page : old_pages_)
+            if (auto const r = co_await free_block(s_, {.at = page.ref.at(), .lives = page.meta.incarnation},
+                                                   Tree::options::page_bytes);
+                !r)
+                co_return r.error();
         co_return co_await free_block(s_, {.at = root_.at(), .lives = root_meta.incarnation}, tree_.directory_bytes);
     }
 
@@ -483,10 +517,13 @@ private:
     node_ref root_, new_root_;
     word* directory_ = nullptr; ///< images
     word* new_directory_ = nullptr;
-    word* page_ = nullptr;
-    std::size_t part_ = 0; ///< the page in the directory
-    std::size_t old_pages_ = 0;
-    std::vector<piece> pieces_; ///< of that page; the group is [begin_, end_)
+    struct old_page {
+        node_ref ref;
+        node_meta meta;
+    };
+    std::vector<old_page> old_pages_;             ///< one, or two neighbours
+    std::size_t parts_begin_ = 0, parts_end_ = 0; ///< the same in the directory
+    std::vector<piece> pieces_;                   ///< of these pages; the group is [begin_, end_)
     std::size_t begin_ = 0, end_ = 0;
     std::optional<key_type> behind_; ///< where the piece behind the group begins
     std::vector<extent_header> headers_;

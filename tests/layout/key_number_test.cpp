@@ -11,17 +11,6 @@
 #include <support/keys.hpp>
 #include <support/random.hpp>
 
-// A user's key, wider than a number: its first 128 bits.
-template <>
-struct catena::number_of_key<catena::test::wide_key> {
-    [[nodiscard]] static constexpr key_number of(test::wide_key const& k) noexcept {
-        return key_number{k.words[0]} << 64U | k.words[1];
-    }
-    [[nodiscard]] static constexpr test::wide_key at(key_number n) noexcept {
-        return {.words = {static_cast<word>(n >> 64U), static_cast<word>(n), 0, 0}};
-    }
-};
-
 using namespace catena;
 
 namespace {

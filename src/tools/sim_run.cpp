@@ -15,7 +15,6 @@ namespace {
 class metered_session {
 public:
     using channel_type = sim_channel;
-    static constexpr std::size_t max_freed = sim_pool::session_type::max_freed;
 
     explicit metered_session(sim_pool::session_type& s) noexcept : session_(&s) {}
 

@@ -76,7 +76,7 @@ numbers uniform(std::size_t n, std::uint64_t seed) {
 
 TEST_CASE("no keys and few keys are one leaf", "[layout][plan]") {
     auto const r = rules();
-    for (std::size_t const n : {0, 1, 20, 35}) {
+    for (auto const n : std::array<std::size_t, 4>{0, 1, 20, 35}) {
         auto const keys = uniform(n, 1);
         auto const pieces = plan(r, keys, 0, 1);
         require_whole(pieces, keys, 0);
@@ -142,7 +142,7 @@ TEST_CASE("clusters, squares and one gap end with few overflow leaves", "[layout
 
 TEST_CASE("numbers that are equal stay in one piece, however many they are", "[layout][plan]") {
     auto const r = rules();
-    for (std::size_t const run : {2, 40, 5'000}) {
+    for (auto const run : std::array<std::size_t, 3>{2, 40, 5'000}) {
         numbers keys;
         for (std::uint64_t i = 0; keys.size() < 20'000; ++i) keys.insert(keys.end(), run, key_number{i} << 70U);
         for (bool const by_rank : {false, true}) {
@@ -157,7 +157,7 @@ TEST_CASE("numbers that are equal stay in one piece, however many they are", "[l
 
 TEST_CASE("pieces by rank have no more leaves than keys", "[layout][plan]") {
     auto const r = rules(true);
-    for (std::size_t const n : {1, 36, 37, 100, 20'000}) {
+    for (auto const n : std::array<std::size_t, 5>{1, 36, 37, 100, 20'000}) {
         auto const keys = uniform(n, n);
         auto const pieces = plan(r, keys, 0, 50);
         require_whole(pieces, keys, 0);

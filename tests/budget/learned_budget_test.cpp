@@ -126,7 +126,7 @@ TEST_CASE("find of a key that is not there costs what one costs that is", "[budg
     REQUIRE(usual >= n * 966 / 1000);
 }
 
-TEST_CASE("find_many reads a neighbourhood for each key, all in one round trip", "[budget]") {
+TEST_CASE("find_many under a model reads a neighbourhood for each key, all in one round trip", "[budget]") {
     auto& f = loaded();
     auto const reads_of = [](std::vector<std::uint64_t> const& keys) {
         std::uint64_t reads = 0;
@@ -151,7 +151,7 @@ TEST_CASE("find_many reads a neighbourhood for each key, all in one round trip",
     REQUIRE(f.cost([&] { (void)f.t.find_many({}); }) == fabric_stats{});
 }
 
-TEST_CASE("upsert of an existing key takes 2 round trips and 5 verbs, and writes 24 bytes", "[budget]") {
+TEST_CASE("under a model: upsert of an existing key takes 2 round trips and 5 verbs, and writes 24 bytes", "[budget]") {
     auto& f = loaded();
     constexpr std::uint64_t added = 1'000'000;
     for (bool const wrapped : {false, true}) {
@@ -169,7 +169,8 @@ TEST_CASE("upsert of an existing key takes 2 round trips and 5 verbs, and writes
     }
 }
 
-TEST_CASE("insert of a key that is there, and erase of one that is not, take the lock and give it back", "[budget]") {
+TEST_CASE("under a model: insert of a key that is there, and erase of one that is not, take the lock and give it back",
+          "[budget]") {
     auto& f = loaded();
     for (bool const wrapped : {false, true}) {
         CAPTURE(wrapped);
@@ -213,7 +214,7 @@ TEST_CASE("erase takes 2 round trips and 4 verbs, and inserting the key again as
     for (auto const i : which) REQUIRE(f.t.find(key(i)) == i);
 }
 
-TEST_CASE("a batch of changes takes 2 round trips if no leaf needs more", "[budget]") {
+TEST_CASE("under a model: a batch of changes takes 2 round trips if no leaf needs more", "[budget]") {
     auto& f = loaded();
     std::vector<change> upserts;
     for (std::size_t n = 0; upserts.size() < 64; n += 1009) {

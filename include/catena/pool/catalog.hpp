@@ -225,6 +225,7 @@ template <typename Session, typename MakeRoot>
         auto& entry = entries[slot];
         entry.spec = spec;
         entry.root = *root;
+        entry.lease = 0; // a client with a handle of the index before may have left its word here
         entry.seal = entry.expected_seal();
         word const ready = catalog_entry::state_of(handle.generation, index_phase::ready);
         std::array ops{op::write(handle.root(), &entry.root, catalog_entry_bytes - word_bytes),

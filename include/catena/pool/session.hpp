@@ -78,7 +78,14 @@ struct allocation_state {
             return !of_node.empty();
         }
     };
+    /// A block that nobody uses any more, but that somebody may be reading still (pool/rest.hpp).
+    struct resting_block {
+        block at_rest;
+        std::uint64_t bytes = 0;
+        std::chrono::nanoseconds until{}; ///< the channel's clock
+    };
     std::deque<size_class> classes; ///< as a rule one; never moves
+    std::vector<resting_block> resting; ///< oldest first
     std::vector<bool> exhausted;    ///< memory nodes whose cursor ran past the end
     std::vector<bool> lost;         ///< memory nodes that did not answer
     std::uint16_t turn = 0;         ///< next memory node to allocate on

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// extent_publish: lists the blocks of a chain that are not listed yet, root to leaf, without a lock.
+//
+// Protocol   L1 walk to the first block that is not listed (extent_walk.hpp); nothing of it if the caller's match still holds.
+//            L2 one batch: CAS tags: free -> ours, of the slots behind it in the same extent; WRITE new extents, one for
+//               each further window, which nobody can find yet; CAS children of that extent: bit set, one more, if a new
+//               one begins behind it; READ meta.
+//            L3 CAS places: absent -> ours, of the slots whose tags are those of our blocks, whoever claimed them; READ meta.
+//            L4 insert the new extents into the index, if their keys are absent.
+// First wins A block is listed by the CAS of its place in L3, or by the insert of its extent in L4; who comes second learns the
+//            place in force. A second publisher of a window finds the first one's extent in L4, frees his own, which nobody
+//            saw, and lists his blocks in that one.
+// Races      tag taken by another block: the chain branches there, and L1 is done again (X3 has what becomes of tags behind
+//            it). Extent taken out of use: extent_removal.hpp. Extent already dead but still in the index: it is buried first.
+//            A forget of the prefix at the same time: what is behind a gap is not found until the gap is closed.
+// Dies       after L2: free slots are claimed for blocks that have no place: the next publisher of these blocks lists them
+//            there. New extents nobody found: reclaim has them. A child was counted that never came (X5). In L3, L4: a part
+//            of the chain is listed, in no order within one batch; a match stops at the first gap.
+// Cost       Round trips: L1 1 (0 after a match), L2 and L3 1 each, L4 an insert of the index; L3 only if blocks were appended,
+//            L2's batch takes in what L4 needs. Each taken out or lost race: those of another try.
+// Thread safety: as the session.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/index/mutation.hpp>
+#include <catena/pool/membership.hpp>
+#include <catena/pool/node_allocator.hpp>
+#include <catena/pool/rest.hpp>
+#include <catena/pool/retry.hpp>
+#include <catena/pool/scratch.hpp>
+#include <catena/prefix/detail/extent_removal.hpp>
+#include <catena/prefix/detail/extent_state.hpp>
+#include <catena/prefix/detail/extent_walk.hpp>
+#include <catena/prefix/extent.hpp>
+
+namespace catena {
+
+/// What publish did. Of the blocks from `from` on: inserted + already_present + behind_a_gap are all of them.
+struct publish_counts {
+    std::size_t inserted = 0;
+    std::size_t already_present = 0;
+    std::size_t behind_a_gap = 0; ///< not listed, since a block before them is not
+};
+
+} // namespace catena
+
+namespace catena::detail {
+
+template <typename Session, typename State>
+class extent_publisher {
+    static constexpr std::size_t window = State::window;
+    static constexpr std::size_t most_new = 128; ///< extents that are made at once
+
+public:
+    /// Lists chain[from..]. locations: as long as the chain; become those in force.
+    extent_publisher(Session& s, State& state, std::span<block_hash const> chain, std::span<location> locations,
+                     std::size_t from)
+        : s_(s), state_(state), chain_(chain), locations_(locations), at_(from), memory_(s.scratches()) {}
+
+    /// hint: where a match of this chain ended, at block `from`; nullptr if it is not known.
+    [[nodiscard, gnu::noinline]] task<result<publish_counts>> run(walk_end const* hint) {
+        auto const windows = (chain_.size() - at_) / window + 2;
+        first_window_ = at_ / window;
+        listed_to_ = memory_->template take<std::size_t>(windows);
+        made_ = memory_->template take<made_extent>(std::min(windows, most_new));
+        changes_ = memory_->template take<change>(made_.size());
+        ops_ = memory_->template take<op>(made_.size() + window + 2);
+        retry again;
+        for (bool first = true;; first = false) {
+            if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
+            if (!first || hint == nullptr) {
+                if (auto const r = co_await walk(); !r) co_return r.error();
+            } else {
+                end_ = *hint;
+            }
+            if (at_ == chain_.size() || gap_) break;
+            auto const before = at_;
+            if (auto const r = co_await go_on(); !r) {
+                auto const why = r.error();
+                if (why.code == errc::unreachable) s_.allocation().lose(why.node);
+                co_return why;
+            }
+            if (at_ == chain_.size()) break;
+            if (at_ != before) continue;
+            if (auto const r = co_await again.wait(s_); !r) co_return r.error();
+        }
+        counts_.behind_a_gap = chain_.size() - at_;
+        co_return counts_;
+    }
+
+private:
+    using change = mutation<block_hash, extent_ref>;
+
+    struct made_extent {
+        std::size_t begin = 0;
+        std::size_t end = 0;
+        extent_ref ref;
+        extent_ref parent;
+        std::uint32_t lives = 0;
+    };
+
+    /// L1. Counts what it finds.
+    [[nodiscard, gnu::noinline]] task<result<void>> walk() {
+        chain_walk w{.chain = chain_, .from = at_ == 0 ? 0 : (at_ - 1) / window * window, .locations = locations_};
+        extent_walker<Session, State> walker(s_, state_, std::span(&w, 1));
+        if (auto const r = co_await walker.run(); !r) co_return r.error();
+        end_ = w.end;
+        gap_ = w.at < at_;
+        for (; at_ < w.at; ++at_)
+            ++(at_ < listed_to_[at_ / window - first_window_] ? counts_.inserted : counts_.already_present);
+        co_return result<void>{};
+    }
+
+    /// L2 to L4, from end_ on. Moves at_ behind the blocks that are listed.
+    [[nodiscard, gnu::noinline]] task<result<void>> go_on() {
+        bool const in_extent = static_cast<bool>(end_.extent);
+        std::size_t appended = 0;
+        if (end_.why == walk_stop::free_slot || end_.why == walk_stop::absent)
+            appended = std::min({end_.extent.slots() - end_.slot, window - at_ % window,
+                                 chain_.size() - at_});
+        if (auto const r = co_await make(at_ + appended); !r) co_return r.error();
+
+        // L2
+        std::size_t n = 0;
+        bool const has_child = in_extent && count_ != 0;
+        auto const offset = (at_ + appended) % window;
+        auto const inc = end_.meta.incarnation();
+        if (has_child)
+            ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
+                                end_.children.with(offset).bits());
+        auto const tags = n;
+        for (std::size_t i = 0; i < appended; ++i)
+            ops_[n++] = op::cas(extent_view::tag_at(end_.extent, end_.slot + i), extent_word::unclaimed(inc),
+                                extent_word::tag_of(chain_[at_ + i]));
+        word meta = 0;
+        if (in_extent) ops_[n++] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
+        for (std::size_t i = 0; i < count_; ++i)
+            ops_[n++] = op::write(made_[i].ref.at(), images_[i], made_[i].ref.bytes());
+        if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        std::size_t ours = 0;
+        while (ours < appended && (ops_[tags + ours].swapped() ||
+                                   ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
+            ++ours;
+        bool counted = has_child && ops_[0].swapped();
+        if (has_child && !counted) end_.children = extent_children(ops_[0].fetched);
+        if (in_extent) {
+            auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
+            if (!counts) co_return counts.error();
+            if (!*counts || ours < appended) co_return co_await part(ours, counted, *counts);
+        }
+        while (has_child && !counted) {
+            std::array ops{op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
+                                   end_.children.with(offset).bits()),
+                           op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
+            if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
+            counted = ops[0].swapped();
+            end_.children = extent_children(ops[0].fetched);
+            auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
+            if (!counts) co_return counts.error();
+            if (!*counts) co_return co_await give_up(false);
+        }
+        if (appended != 0) {
+            auto const listed = co_await place(appended);
+            if (!listed) co_return listed.error();
+            if (!*listed) co_return co_await give_up(counted);
+        }
+        co_return co_await insert();
+    }
+
+    /// Only a part of the slots were to be had, or none: what was made is not needed, or not there.
+    [[nodiscard, gnu::noinline]] task<result<void>> part(std::size_t ours, bool counted, bool alive) {
+        if (auto const r = co_await give_up(counted && alive); !r) co_return r.error();
+        if (!alive || ours == 0) co_return result<void>{};
+        auto const listed = co_await place(ours);
+        if (!listed) co_return listed.error();
+        co_return result<void>{};
+    }
+
+    /// L3 for so many blocks. False: the extent was taken out of use; nothing is listed.
+    [[nodiscard, gnu::noinline]] task<result<bool>> place(std::size_t blocks) {
+        auto const before = memory_->template take<word>(blocks); // what the place is expected to be
+        auto const ours = memory_->template take<bool>(blocks);
+        std::fill(before.begin(), before.end(), extent_word::absent(end_.meta.incarnation()));
+        word meta = 0;
+        retry again;
+        for (;;) {
+            std::size_t n = 0;
+            for (std::size_t i = 0; i < blocks; ++i)
+                if (!ours[i] && !extent_word::present(before[i]))
+                    ops_[n++] = op::cas(extent_view::place_at(end_.extent, end_.slot + i), before[i],
+                                        locations_[at_ + i].word());
+            if (n == 0) break;
+            ops_[n] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
+            if (auto const r = co_await s_.submit(ops_.first(n + 1)); !r) co_return r.error();
+            n = 0;
+            bool lost = false;
+            for (std::size_t i = 0; i < blocks; ++i) {
+                if (ours[i] || extent_word::present(before[i])) continue;
+                ours[i] = ops_[n].swapped();
+                before[i] = ops_[n++].fetched;
+                lost |= !ours[i] && !extent_word::present(before[i]); // absent in other words: taken off again since
+            }
+            if (!lost) break;
+            if (auto const r = co_await again.wait(s_); !r) co_return r.error();
+        }
+        auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
+        if (!counts || !*counts) co_return counts;
+        for (std::size_t i = 0; i < blocks; ++i) {
+            if (!ours[i]) locations_[at_ + i] = location::from_word(before[i]);
+            ++(ours[i] ? counts_.inserted : counts_.already_present);
+        }
+        at_ += blocks;
+        co_return true;
+    }
+
+    /// The images of new extents for chain_[begin..], as many as there is room for. No round trip as a rule.
+    [[nodiscard, gnu::noinline]] task<result<void>> make(std::size_t begin) {
+        count_ = 0;
+        if (begin == chain_.size()) co_return result<void>{};
+        if (auto const r = co_await free_rested(s_); !r) co_return r.error();
+        if (images_.empty()) images_ = memory_->template take<word*>(made_.size());
+        auto parent = end_.extent;
+        while (begin < chain_.size() && count_ < made_.size()) {
+            auto const room = window - begin % window;
+            auto const c = class_for(std::min(chain_.size() - begin, room), room);
+            auto const run = std::min({chain_.size() - begin, room, extent_class::slots(c)});
+            auto const got = co_await allocate(s_, extent_class::bytes(c));
+            if (!got) {
+                auto const undone = co_await give_up(false);
+                co_return undone ? got.error() : undone.error();
+            }
+            auto& m = made_[count_];
+            m = {.begin = begin,
+                 .end = begin + run,
+                 .ref = extent_ref(got->at, c, got->lives + 1),
+                 .parent = parent,
+                 .lives = got->lives + 1};
+            if (images_[count_] == nullptr)
+                images_[count_] = memory_->image(extent_class::bytes(extent_class::count - 1));
+            bool const more = m.end < chain_.size() && count_ + 1 < made_.size();
+            make_extent(images_[count_], c,
+                        {.lock = block_header::held_by(s_.pool().self.tag()),
+                         .index_tag = state_.handle.tag(),
+                         .incarnation = m.lives,
+                         .run = chain_.subspan(begin, run),
+                         .places = locations_.subspan(begin, run),
+                         .children = more ? extent_children::none(m.lives).with(m.end % window)
+                                           : extent_children::none(m.lives),
+                         .parent = parent});
+            parent = m.ref;
+            begin = m.end;
+            ++count_;
+        }
+        co_return result<void>{};
+    }
+    /// Half as much again as is needed now, for the next turn of the conversation.
+    [[nodiscard]] static std::uint32_t class_for(std::size_t run, std::size_t room) noexcept {
+        return extent_class::for_slots(std::min(room, run + run / 2));
+    }
+
+    /// L4. The extents that somebody else had first are freed; at_ stops before the first of them.
+    [[nodiscard, gnu::noinline]] task<result<void>> insert() {
+        for (std::size_t i = 0; i < count_; ++i)
+            changes_[i] = {.key = chain_[made_[i].begin],
+                           .value = made_[i].ref,
+                           .kind = mutation_kind::insert,
+                           .outcome = mutation_outcome::pending};
+        if (count_ == 0) co_return result<void>{};
+        if (auto const r = co_await state_.heads.apply(s_, changes_.first(count_)); !r) co_return r.error();
+        for (std::size_t i = 0; i < count_; ++i) {
+            auto const& m = made_[i];
+            if (changes_[i].outcome != mutation_outcome::inserted) {
+                if (auto const r = co_await lost_to(m, changes_[i].value); !r) co_return r.error();
+                if (auto const r = co_await discard(m); !r) co_return r.error();
+                continue;
+            }
+            state_.placements.put(chain_[m.begin],
+                                  {.extent = m.ref, .slots = static_cast<std::uint8_t>(m.end - m.begin)});
+            if (at_ == m.begin) {
+                counts_.inserted += m.end - m.begin;
+                at_ = m.end;
+            } else { // behind one of somebody else, which L1 leads over: it is counted when the walk comes to it
+                listed_to_[m.begin / window - first_window_] = m.end;
+            }
+        }
+        co_return result<void>{};
+    }
+
+    /// The index has another extent instead of m. Usually it is a child of the same parent, and was counted as such by who
+    /// made it. Else it is one of ours whose parent lost to somebody else's: it becomes this one's child.
+    [[nodiscard, gnu::noinline]] task<result<void>> lost_to(made_extent const& m, extent_ref theirs) {
+        scratch_lease const memory(s_.scratches());
+        auto* const words = memory->image(extent_class::bytes(extent_class::count - 1));
+        whole_extent const x(words, theirs.size_class());
+        op look = op::read(theirs.at(), words, theirs.bytes());
+        if (auto const r = co_await s_.submit(look); !r) co_return r.error();
+        bool const this_life = (x.meta().incarnation() & extent_ref::incarnation_mask) == theirs.incarnation() &&
+                               x.meta().index_tag() == state_.handle.tag() && x.first() == chain_[m.begin];
+        if (this_life && x.meta().dead()) { // nobody may have come to bury it
+            auto const parent = co_await bury(s_, state_, theirs, x);
+            if (!parent) co_return parent.error();
+        } else if (this_life) {
+            state_.placements.put(x.first(), {.extent = theirs});
+            if (m.parent == end_.extent && m.parent && x.parent() != m.parent) {
+                op adopt = op::cas(x.parent_at(theirs), x.parent_word(), m.parent.bits());
+                if (auto const r = co_await s_.submit(adopt); !r) co_return r.error();
+                if (adopt.swapped()) co_return result<void>{};
+            }
+        }
+        if (!m.parent) co_return result<void>{};
+        auto const last = co_await uncount_child(s_, state_.handle.tag(), m.parent);
+        if (!last) co_return last.error();
+        co_return result<void>{};
+    }
+
+    /// Frees what was made. counted: the first of it counts as a child of the extent before.
+    [[nodiscard, gnu::noinline]] task<result<void>> give_up(bool counted) {
+        if (counted) {
+            auto const last = co_await uncount_child(s_, state_.handle.tag(), end_.extent);
+            if (!last) co_return last.error();
+        }
+        for (std::size_t i = 0; i < count_; ++i)
+            if (auto const r = co_await discard(made_[i]); !r) co_return r.error();
+        count_ = 0;
+        co_return result<void>{};
+    }
+    [[nodiscard, gnu::noinline]] task<result<void>> discard(made_extent const& m) {
+        co_return co_await free_block(s_, {.at = m.ref.at(), .lives = m.lives}, m.ref.bytes());
+    }
+
+    Session& s_;
+    State& state_;
+    std::span<block_hash const> chain_;
+    std::span<location> locations_;
+    std::size_t at_; ///< every block in [from, at_) is listed
+    scratch_lease memory_;
+    std::span<made_extent> made_;
+    std::span<change> changes_;
+    std::span<word*> images_;
+    std::span<op> ops_;
+    std::size_t count_ = 0; ///< of made_
+    std::size_t first_window_ = 0;
+    std::span<std::size_t> listed_to_; ///< of each window: up to which block we listed it before the walk came to it
+    walk_end end_;
+    bool gap_ = false;
+    publish_counts counts_;
+};
+
+} // namespace catena::detail

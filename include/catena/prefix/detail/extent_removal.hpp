@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// extent_removal: takes extents out of use that list nothing any more, and frees them.
+//
+// Actors     K who found an extent empty.  P who lists a block in it, or a child behind it, at the same time.
+// Protocol   K1 CAS meta: alive -> dying, READ the extent (one batch, in this order).
+//            K2 if it lists nothing and has no children: CAS meta: dying -> dead. Else CAS meta: dying -> alive, a count
+//               further ("spared").
+//            K3 erase it from the index, if it is still this extent that the index has.
+//            K4 who erased it: CAS lock: as read -> held by K; CAS children of the parent: one less; rest (pool/rest.hpp),
+//               then free. If that was the parent's last child, K goes on with the parent.
+//            P  CAS place (or children), READ meta (one batch, in this order): alive: it is listed.  dying: CAS meta: dying ->
+//               spared; if that succeeds, or somebody else spared it, it is listed.  dead: it is not; P lists it elsewhere.
+// Why        K1's READ and P's READ are behind K1's CAS and P's: at least one of the two sees the other. Both seeing each other
+//            is decided by the CAS on meta that comes first. A spared extent has another meta word, so a K that slept
+//            between K1 and K2 fails.
+// Dies       K after K1: the extent is dying until a P or a walk that finds a block in it spares it; it lists nothing that
+//            is lost. After K2: dead; the index still has it: whoever wants to list that block finds so and does K3, K4.
+//            After K3: the block is found by reclaim once the member that its lock word names is gone; the parent has a
+//            child too many (X5).
+// Cost       3 round trips to look and decide, those of an erase of the index, 1 to sign, 2 for the parent.
+// Thread safety: as the session.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/pool/block_header.hpp>
+#include <catena/pool/rest.hpp>
+#include <catena/pool/scratch.hpp>
+#include <catena/prefix/extent.hpp>
+
+namespace catena::detail {
+
+/// P's last step. seen: the meta word that was read behind its CASes. True: what they did counts. 0 or 1 round trips.
+template <typename Session>
+[[nodiscard, gnu::noinline]] task<result<bool>> still_counts(Session& s, extent_ref e, std::uint16_t tag, word seen) {
+    while (extent_meta(seen).is(e, tag) && extent_meta(seen).dying()) {
+        op spare = op::cas(extent_view::begin(e), seen, extent_meta(seen).when_spared().bits());
+        if (auto const r = co_await s.submit(spare); !r) co_return r.error();
+        if (spare.swapped()) co_return true;
+        seen = spare.fetched;
+    }
+    co_return extent_meta(seen).is(e, tag);
+}
+
+/// One child less; nothing if that life of the extent is over. True: that was the last one. 2 round trips.
+template <typename Session>
+[[nodiscard, gnu::noinline]] task<result<bool>> uncount_child(Session& s, std::uint16_t tag, extent_ref parent) {
+    for (;;) {
+        std::array<word, extent_view::prelude_words> words{};
+        op look = op::read(extent_view::begin(parent), words.data(), sizeof words);
+        if (auto const r = co_await s.submit(look); !r) co_return r.error();
+        extent_view const x(words.data(), 0);
+        if (!x.meta().is(parent, tag)) co_return false;
+        op less = op::cas(extent_view::children_at(parent), x.children().bits(), x.children().without_one().bits());
+        if (auto const r = co_await s.submit(less); !r) co_return r.error();
+        if (less.swapped()) co_return x.children().count() == 1;
+    }
+}
+
+/// K3 and K4 of an extent that is dead, as it was read after it died. Returns the parent if that was its last child.
+template <typename Session, typename State>
+[[nodiscard, gnu::noinline]] task<result<extent_ref>> bury(Session& s, State& state, extent_ref e,
+                                                           whole_extent const& x) {
+    auto const key = x.first();
+    auto const parent = x.parent();
+    auto const lives = x.meta().incarnation();
+    op sign = op::cas(e.at() + block_header::lock_at, x.lock(), block_header::held_by(s.pool().self.tag()));
+    state.placements.drop(key, e);
+    auto const erased = co_await state.heads.erase_if(s, key, e);
+    if (!erased) co_return erased.error();
+    if (!*erased) co_return extent_ref{};
+    // It is ours now, unless its last writer is gone and somebody reclaims it.
+    if (auto const r = co_await s.submit(sign); !r) co_return r.error();
+    if (sign.swapped()) {
+        auto const r = co_await rest_block(s, {.at = e.at(), .lives = lives}, e.bytes());
+        if (!r) co_return r.error();
+    }
+    if (!parent) co_return extent_ref{};
+    auto const last = co_await uncount_child(s, state.handle.tag(), parent);
+    if (!last) co_return last.error();
+    co_return *last ? parent : extent_ref{};
+}
+
+/// K1 to K4, and the same of its ancestors if it was their last child. Does nothing to an extent that lists something.
+template <typename Session, typename State>
+[[nodiscard, gnu::noinline]] task<result<void>> remove_if_empty(Session& s, State& state, extent_ref e) {
+    scratch_lease const memory(s.scratches());
+    auto* const words = memory->image(extent_class::bytes(extent_class::count - 1));
+    while (e) {
+        whole_extent const x(words, e.size_class());
+        op look = op::read(e.at(), words, e.bytes());
+        if (auto const r = co_await s.submit(look); !r) co_return r.error();
+        auto const seen = x.meta();
+        if (!seen.is(e, state.handle.tag()) || x.children().count() != 0 || !x.lists_nothing()) co_return result<void>{};
+        auto const dying = seen.when_dying();
+        std::array ops{op::cas(extent_view::begin(e), seen.bits(), dying.bits()),
+                       op::read(e.at(), words, e.bytes())};
+        if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
+        if (!ops[0].swapped()) co_return result<void>{}; // (one that was dying already had the same meta word)
+        bool const empty = x.children().count() == 0 && x.lists_nothing();
+        op decide = op::cas(extent_view::begin(e), dying.bits(),
+                            empty ? dying.when_dead().bits() : dying.when_spared().bits());
+        if (auto const r = co_await s.submit(decide); !r) co_return r.error();
+        if (!empty || !decide.swapped()) co_return result<void>{};
+        auto const parent = co_await bury(s, state, e, x);
+        if (!parent) co_return parent.error();
+        e = *parent;
+    }
+    co_return result<void>{};
+}
+
+} // namespace catena::detail

@@ -21,16 +21,19 @@
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/chain.hpp>
 #include <catena/prefix/location.hpp>
+#include <catena/prefix/match_end.hpp>
 #include <catena/prefix/strategy.hpp>
 
 namespace catena {
 
 /// How client::open works. The defaults suit an engine process.
 struct client_options {
-    std::string index = "sherman";                     ///< index type; see client::index_types()
-    std::string index_name = "prefix";                 ///< the catalog's name; created if the pool has none of it
-    match_strategy strategy = match_strategy::batched; ///< used by match and match_many
-    std::size_t client_cache_bytes = 64U << 20U;       ///< bound of the internal-node cache of this process
+    std::string index = "learned";     ///< index type; see client::index_types()
+    std::string index_name = "prefix"; ///< the catalog's name; created if the pool has none of it
+    /// How blocks are stored and looked up. An index that exists was made either for extents or for the others.
+    match_strategy strategy = match_strategy::extents;
+    std::size_t client_cache_bytes = 64U << 20U; ///< bound of what this process remembers of the index: nodes, placements
+    bool warm_up = true; ///< extents: learn at open where all of them are (24 bytes each), else as they are met
     std::size_t max_sessions = 64;                     ///< bound of calls in parallel (each keeps up to about 1 MiB)
     std::chrono::milliseconds patience{2000};          ///< how long a call may wait for locks before errc::contended
 };
@@ -38,6 +41,8 @@ struct client_options {
 /// How much of a chain is cached.
 struct match_result {
     std::size_t blocks = 0; ///< the first `blocks` blocks of the chain were all present; never more than that
+    bool complete = true;   ///< false: the time was up; at least so many
+    match_end end;          ///< for the publish of the rest
     fabric_stats cost;      ///< what this call asked of the fabric
 };
 
@@ -45,6 +50,7 @@ struct match_result {
 struct publish_result {
     std::size_t inserted = 0;        ///< blocks that are now listed with the caller's location
     std::size_t already_present = 0; ///< blocks that another client (or an earlier call) had listed: first wins
+    std::size_t behind_a_gap = 0;    ///< extents: blocks that were not listed, since one before them is not
     fabric_stats cost;
 };
 
@@ -56,9 +62,10 @@ struct forget_result {
 
 /// What the index holds and costs; walks the whole index, so it is slow (one READ for each node).
 struct index_report {
-    std::uint64_t entries = 0;
-    std::uint64_t nodes = 0;
-    std::uint64_t remote_bytes = 0;      ///< nodes of the index, in bytes of remote memory
+    std::uint64_t entries = 0;           ///< blocks that are listed
+    std::uint64_t index_entries = 0;     ///< of the index: one for each block, or for each extent
+    std::uint64_t nodes = 0;             ///< of the index, and extents
+    std::uint64_t remote_bytes = 0;      ///< of both
     std::uint32_t height = 0;            ///< levels, leaves included
     std::vector<std::string> violations; ///< broken invariants, in words; empty means the index is sound
 };
@@ -66,13 +73,14 @@ struct index_report {
 /// Where things stand now.
 struct client_report {
     fabric_stats fabric;           ///< of all sessions since open
-    std::uint64_t cache_bytes = 0; ///< internal-node cache in use, bytes of this process
+    std::uint64_t cache_bytes = 0; ///< what it remembers of the index, bytes of this process
     std::uint64_t cache_capacity_bytes = 0;
     std::uint64_t pool_bytes = 0;       ///< size of all memory nodes
     std::uint64_t pool_bytes_taken = 0; ///< handed out to clients in chunks so far (never shrinks)
     std::uint32_t memory_nodes = 0;
     std::string fabric_name; ///< "local" or "shm"
     std::string index;
+    match_strategy strategy = match_strategy::extents;
     std::string index_name;
 };
 
@@ -98,30 +106,37 @@ public:
 
     /// The longest prefix of `chain` whose every block is listed. `locations` (may be empty, or at least chain.size()
     /// long) receives the locations of the matched blocks. Never counts a block that was absent during the whole call.
+    /// within: extents: when so much time went by, no further round trip begins, and the answer says what is known by then
+    /// (match_result::complete); 0: no limit.
     /// Cost: see match_strategy. Errors: contended, unreachable, dropped, corrupt; nothing is changed.
-    [[nodiscard]] result<match_result> match(std::span<block_hash const> chain,
-                                             std::span<location> locations = {}) const;
+    [[nodiscard]] result<match_result> match(std::span<block_hash const> chain, std::span<location> locations = {},
+                                             std::chrono::nanoseconds within = {}) const;
 
     /// match for several chains that share their round trips; matched[i] receives the length for chains[i].
     /// Both spans have the same length, else invalid_argument. Returns the cost.
     [[nodiscard]] result<fabric_stats> match_many(std::span<std::span<block_hash const> const> chains,
                                                   std::span<std::size_t> matched) const;
 
-    /// Lists chain[i] at locations[i], root to leaf, for every i whose block is not listed yet: first wins.
+    /// Lists chain[i] at locations[i], root to leaf, for every i >= from whose block is not listed yet: first wins.
     /// locations[i] is replaced by the location in force, so a loser learns where the winner's copy is and frees its own.
-    /// Cost: 3 round trips for each batch of 512 blocks; a batch in which leaves split takes 3 more for their parents,
-    /// and 3 for another round if a leaf had no room for all of its new blocks.
-    /// Errors: invalid_argument (sizes differ), out_of_memory, contended, ...: a part of the chain may be listed then.
-    [[nodiscard]] result<publish_result> publish(std::span<block_hash const> chain,
-                                                 std::span<location> locations) const;
+    /// chain: from the prompt's first block on, as for match. from: blocks that are listed already, such as those that match found;
+    /// locations before it are not looked at. after: match_result::end of that match, saves a round trip.
+    /// Extents: what is behind a block that is not listed is not listed either (publish_result::behind_a_gap).
+    /// Cost: extents: 2 round trips and those of an insert of the index, 1 less after a match, 1 more where blocks go into an extent
+    /// that is there; else 3 for each batch of 512 blocks, and more where leaves split.
+    /// Errors: invalid_argument (sizes differ, a location in segment 65535), out_of_memory, contended, ...: a part of the
+    /// chain may be listed then.
+    [[nodiscard]] result<publish_result> publish(std::span<block_hash const> chain, std::span<location> locations,
+                                                 std::size_t from = 0, match_end const& after = {}) const;
 
-    /// Takes the blocks chain[keep..] off the list, leaf to root. With `expected` (as long as the chain) only blocks
-    /// that are still listed at expected[i] go. Errors as publish; the blocks nearest the root may be left.
+    /// Takes the blocks chain[keep..] off the list, leaf to root. chain: from the prompt's first block on. With `expected` (as long
+    /// as the chain) only blocks that are still listed at expected[i] go. Errors as publish; the blocks nearest the root may be left.
     [[nodiscard]] result<forget_result> forget(std::span<block_hash const> chain, std::size_t keep = 0,
                                                std::span<location const> expected = {}) const;
 
-    /// Is this one block listed? One round trip with a warm cache.
-    [[nodiscard]] result<bool> contains(block_hash block) const;
+    /// Is the last block of `chain` listed? chain: from the prompt's first block on. (Extents: and those before it in its run, for a
+    /// block's own hash does not say where it would be.) One round trip with a warm cache.
+    [[nodiscard]] result<bool> contains(std::span<block_hash const> chain) const;
 
     /// Walks the index and reports size and every broken invariant.
     [[nodiscard]] result<index_report> inspect() const;

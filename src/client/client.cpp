@@ -15,6 +15,7 @@
 #include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 
+#include "client/chain_store.hpp"
 #include "client/implementation.hpp"
 #include "client/pool_uri.hpp"
 
@@ -24,17 +25,17 @@ namespace {
 
 using implementation_ptr = std::unique_ptr<client::implementation>;
 
-/// The index of that name, created if nobody has yet; whoever loses the race to create it opens the winner's.
-template <typename Index, typename Session>
-[[nodiscard]] setup_result<Index> open_or_create(Session& s, client_options const& options) {
-    auto opened = Index::open(s, options.index_name, options.client_cache_bytes);
+/// What is stored under that name, created if nobody has yet; whoever loses the race to create it opens the winner's.
+template <typename Stored, typename Session>
+[[nodiscard]] setup_result<Stored> open_or_create(Session& s, client_options const& options) {
+    auto opened = Stored::open(s, options.index_name, options.client_cache_bytes);
     if (opened || opened.error().code != errc::not_found) return opened;
-    auto created = Index::create(s, options.index_name, options.client_cache_bytes);
+    auto created = Stored::create(s, options.index_name, options.client_cache_bytes);
     if (created || created.error().code != errc::already_exists) return created;
-    return Index::open(s, options.index_name, options.client_cache_bytes);
+    return Stored::open(s, options.index_name, options.client_cache_bytes);
 }
 
-template <typename Index, typename Fabric>
+template <typename Stored, typename Fabric>
 [[nodiscard]] setup_result<implementation_ptr> bind(Fabric found, bool create, pool_uri const& uri,
                                                     client_options const& options) {
     auto fabric = std::make_unique<Fabric>(std::move(found));
@@ -46,43 +47,52 @@ template <typename Index, typename Fabric>
     auto owned = std::make_unique<memory_pool<Fabric>>(std::move(*pool));
     auto session = owned->open_session();
     if (!session) return session.error();
-    auto index = open_or_create<Index>(*session, options);
-    if (auto const released = sync_wait(*session, release_all(*session)); index && !released)
+    auto stored = open_or_create<typename Stored::stored_type>(*session, options);
+    if (auto const released = sync_wait(*session, release_all(*session)); stored && !released)
         return setup_error(released.error());
-    if (!index) return index.error();
-    return implementation_ptr(std::make_unique<bound_client<Fabric, Index>>(
-        std::move(fabric), std::move(owned), std::move(*session), std::move(*index), options));
+    if (!stored) return stored.error();
+    auto chains = std::make_unique<Stored>(std::move(*stored), options);
+    if (auto const warm = sync_wait(*session, chains->warm_up(*session)); !warm) return setup_error(warm.error());
+    return implementation_ptr(std::make_unique<bound_client<Fabric, Stored>>(
+        std::move(fabric), std::move(owned), std::move(*session), std::move(chains), options));
 }
 
-template <typename Index>
+template <typename Stored>
 [[nodiscard]] setup_result<implementation_ptr> open_with(pool_uri const& uri, client_options const& options) {
     if (uri.scheme == "local") {
         constexpr std::uint64_t default_size = std::uint64_t{1} << 30U;
         auto fabric = local_fabric::create(uri.size == 0 ? default_size : uri.size,
                                            uri.nodes == 0 ? std::uint16_t{1} : uri.nodes);
         if (!fabric) return fabric.error();
-        return bind<Index>(std::move(*fabric), true, uri, options);
+        return bind<Stored>(std::move(*fabric), true, uri, options);
     }
     auto fabric = shm_fabric::open(
         uri.name, {.node_bytes = uri.size, .nodes = uri.nodes, .keep = uri.keep, .patience = options.patience});
     if (!fabric) return fabric.error();
     bool const create = fabric->created();
-    return bind<Index>(std::move(*fabric), create, uri, options);
+    return bind<Stored>(std::move(*fabric), create, uri, options);
 }
 
 /// What client_options::index may name.
 struct index_type {
+    using open_function = setup_result<implementation_ptr> (*)(pool_uri const&, client_options const&);
     std::string_view name;
-    setup_result<implementation_ptr> (*open)(pool_uri const&, client_options const&);
+    open_function by_block;
+    open_function by_extents;
 };
-template <typename Index>
-constexpr index_type offered{.name = Index::type_name, .open = &open_with<Index>};
+template <template <typename, typename> typename Index>
+constexpr index_type offered{.name = Index<block_hash, location>::type_name,
+                             .by_block = &open_with<chains_by_block<Index<block_hash, location>>>,
+                             .by_extents = &open_with<chains_by_extents<Index<block_hash, extent_ref>>>};
 
-constexpr std::array index_list{
-    offered<sherman_tree<block_hash, location>>,
-    offered<chime_tree<block_hash, location>>,
-    offered<learned_hopscotch<block_hash, location>>,
-};
+template <typename Key, typename Value>
+using sherman = sherman_tree<Key, Value>;
+template <typename Key, typename Value>
+using chime = chime_tree<Key, Value>;
+template <typename Key, typename Value>
+using learned = learned_hopscotch<Key, Value>;
+
+constexpr std::array index_list{offered<learned>, offered<sherman>, offered<chime>};
 
 } // namespace
 
@@ -91,7 +101,8 @@ setup_result<client> client::open(std::string_view uri, client_options options) 
     if (!parsed) return parsed.error();
     for (auto const& type : index_list) {
         if (options.index != type.name) continue;
-        auto opened = type.open(*parsed, options);
+        auto const open = options.strategy == match_strategy::extents ? type.by_extents : type.by_block;
+        auto opened = open(*parsed, options);
         if (!opened) return opened.error();
         return client(std::move(*opened));
     }
@@ -111,21 +122,23 @@ client::client(client&&) noexcept = default;
 client& client::operator=(client&&) noexcept = default;
 client::~client() = default;
 
-result<match_result> client::match(std::span<block_hash const> chain, std::span<location> locations) const {
-    return impl_->match(chain, locations);
+result<match_result> client::match(std::span<block_hash const> chain, std::span<location> locations,
+                                   std::chrono::nanoseconds within) const {
+    return impl_->match(chain, locations, within);
 }
 result<fabric_stats> client::match_many(std::span<std::span<block_hash const> const> chains,
                                         std::span<std::size_t> matched) const {
     return impl_->match_many(chains, matched);
 }
-result<publish_result> client::publish(std::span<block_hash const> chain, std::span<location> locations) const {
-    return impl_->publish(chain, locations);
+result<publish_result> client::publish(std::span<block_hash const> chain, std::span<location> locations,
+                                       std::size_t from, match_end const& after) const {
+    return impl_->publish(chain, locations, from, after);
 }
 result<forget_result> client::forget(std::span<block_hash const> chain, std::size_t keep,
                                      std::span<location const> expected) const {
     return impl_->forget(chain, keep, expected);
 }
-result<bool> client::contains(block_hash block) const { return impl_->contains(block); }
+result<bool> client::contains(std::span<block_hash const> chain) const { return impl_->contains(chain); }
 result<index_report> client::inspect() const { return impl_->inspect(); }
 client_report client::report() const { return impl_->report(); }
 

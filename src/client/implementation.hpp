@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is behind the front door: one interface, one template that binds it to a fabric and an index.
+// What is behind the front door: one interface, one template that binds it to a fabric and a store of chains.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 #include <catena/client.hpp>
 #include <catena/pool/memory_pool.hpp>
-#include <catena/prefix/prefix_index.hpp>
+#include <catena/pool/rest.hpp>
 
 #include "client/lease_keeper.hpp"
 #include "client/session_slots.hpp"
@@ -27,82 +27,96 @@ public:
     implementation& operator=(implementation const&) = delete;
     virtual ~implementation() = default;
 
-    [[nodiscard]] virtual result<match_result> match(chain c, std::span<location> locations) = 0;
+    [[nodiscard]] virtual result<match_result> match(chain c, std::span<location> locations,
+                                                     std::chrono::nanoseconds within) = 0;
     [[nodiscard]] virtual result<fabric_stats> match_many(std::span<chain const> chains,
                                                           std::span<std::size_t> matched) = 0;
-    [[nodiscard]] virtual result<publish_result> publish(chain c, std::span<location> locations) = 0;
+    [[nodiscard]] virtual result<publish_result> publish(chain c, std::span<location> locations, std::size_t from,
+                                                         match_end const& after) = 0;
     [[nodiscard]] virtual result<forget_result> forget(chain c, std::size_t keep,
                                                        std::span<location const> expected) = 0;
-    [[nodiscard]] virtual result<bool> contains(block_hash block) = 0;
+    [[nodiscard]] virtual result<bool> contains(chain c) = 0;
     [[nodiscard]] virtual result<index_report> inspect() = 0;
     [[nodiscard]] virtual client_report report() = 0;
 };
 
-/// Members in the order of their lifetimes: the fabric outlives the pool, which outlives sessions and index.
-template <typename Fabric, typename Index>
+/// Members in the order of their lifetimes: the fabric outlives the pool, which outlives sessions and chains.
+/// Chains: chain_store.hpp.
+template <typename Fabric, typename Chains>
 class bound_client final : public client::implementation {
 public:
     using pool_type = memory_pool<Fabric>;
 
     /// for_lease: a session that nobody else uses.
     bound_client(std::unique_ptr<Fabric> fabric, std::unique_ptr<pool_type> pool,
-                 typename pool_type::session_type for_lease, Index index, client_options options)
-        : fabric_(std::move(fabric)), pool_(std::move(pool)), index_(std::move(index)), options_(std::move(options)),
-          prefixes_(index_), sessions_(*pool_, options_.max_sessions, options_.patience),
-          lease_keeper_(std::move(for_lease)) {}
+                 typename pool_type::session_type for_lease, std::unique_ptr<Chains> chains, client_options options)
+        : fabric_(std::move(fabric)), pool_(std::move(pool)), chains_(std::move(chains)), options_(std::move(options)),
+          sessions_(*pool_, options_.max_sessions, options_.patience), lease_keeper_(std::move(for_lease)) {}
 
     ~bound_client() override {
         // What fails here is lost memory of the pool at worst, and nobody is left to tell.
-        sessions_.for_each([](auto& s) { (void)sync_wait(s, release_all(s)); });
+        sessions_.for_each([](auto& s) {
+            (void)sync_wait(s, end_rest(s));
+            (void)sync_wait(s, release_all(s));
+        });
     }
 
-    result<match_result> match(chain c, std::span<location> locations) override {
+    result<match_result> match(chain c, std::span<location> locations, std::chrono::nanoseconds within) override {
         return with_session<match_result>([&](auto& s, match_result& r) -> result<void> {
-            auto const blocks = sync_wait(s, prefixes_.match(s, c, locations, options_.strategy));
-            if (!blocks) return blocks.error();
-            r.blocks = *blocks;
+            auto const deadline = within.count() == 0 ? within : s.channel().now() + within;
+            auto const answer = sync_wait(s, chains_->match(s, c, locations, deadline));
+            if (!answer) return answer.error();
+            r.blocks = answer->blocks;
+            r.complete = answer->complete;
+            r.end = answer->end;
             return {};
         });
     }
 
     result<fabric_stats> match_many(std::span<chain const> chains, std::span<std::size_t> matched) override {
+        if (chains.size() != matched.size()) return make_error(errc::invalid_argument);
+        std::vector<match_answer> answers(chains.size());
         auto const r = with_session<match_result>(
-            [&](auto& s, match_result&) { return sync_wait(s, prefixes_.match_many(s, chains, matched)); });
+            [&](auto& s, match_result&) { return sync_wait(s, chains_->match_many(s, chains, answers, {}, {})); });
+        for (std::size_t i = 0; r && i < answers.size(); ++i) matched[i] = answers[i].blocks;
         if (!r) return r.error();
         return r->cost;
     }
 
-    result<publish_result> publish(chain c, std::span<location> locations) override {
+    result<publish_result> publish(chain c, std::span<location> locations, std::size_t from,
+                                   match_end const& after) override {
         return with_session<publish_result>([&](auto& s, publish_result& r) -> result<void> {
-            auto const counts = sync_wait(s, prefixes_.publish(s, c, locations));
+            auto const counts = sync_wait(s, chains_->publish(s, c, locations, from, after));
             if (!counts) return counts.error();
             r.inserted = counts->inserted;
             r.already_present = counts->already_present;
+            r.behind_a_gap = counts->behind_a_gap;
             return {};
         });
     }
 
     result<forget_result> forget(chain c, std::size_t keep, std::span<location const> expected) override {
         return with_session<forget_result>([&](auto& s, forget_result& r) -> result<void> {
-            auto const erased = sync_wait(s, prefixes_.forget(s, c, keep, expected));
+            auto const erased = sync_wait(s, chains_->forget(s, c, keep, expected));
             if (!erased) return erased.error();
             r.erased = *erased;
             return {};
         });
     }
 
-    result<bool> contains(block_hash block) override {
+    result<bool> contains(chain c) override {
         auto session = sessions_.take();
         if (!session) return session.error();
-        return sync_wait(**session, prefixes_.contains(**session, block));
+        return sync_wait(**session, chains_->contains(**session, c));
     }
 
     result<index_report> inspect() override {
         auto session = sessions_.take();
         if (!session) return session.error();
-        auto checked = sync_wait(**session, index_.verify(**session));
+        auto checked = sync_wait(**session, chains_->verify(**session));
         if (!checked) return checked.error();
         return index_report{.entries = checked->entries,
+                            .index_entries = chains_->index_entries(*checked),
                             .nodes = checked->nodes,
                             .remote_bytes = checked->remote_bytes,
                             .height = checked->height,
@@ -112,8 +126,8 @@ public:
     client_report report() override {
         client_report r;
         sessions_.for_each([&](auto& s) { r.fabric += s.stats(); });
-        r.cache_bytes = index_.cache_bytes();
-        r.cache_capacity_bytes = index_.cache_capacity_bytes();
+        r.cache_bytes = chains_->cache_bytes();
+        r.cache_capacity_bytes = chains_->cache_capacity_bytes();
         if (auto session = sessions_.take()) {
             if (auto const usage = pool_type::usage(**session)) {
                 r.pool_bytes = usage->bytes;
@@ -123,6 +137,7 @@ public:
         r.memory_nodes = pool_->geometry().node_count;
         r.fabric_name = Fabric::name;
         r.index = options_.index;
+        r.strategy = options_.strategy;
         r.index_name = options_.index_name;
         return r;
     }
@@ -143,9 +158,8 @@ private:
 
     std::unique_ptr<Fabric> fabric_;
     std::unique_ptr<pool_type> pool_;
-    Index index_;
+    std::unique_ptr<Chains> chains_;
     client_options options_;
-    prefix_index<Index> prefixes_;
     session_slots<pool_type> sessions_;
     lease_keeper<typename pool_type::session_type> lease_keeper_;
 };

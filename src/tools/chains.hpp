@@ -54,7 +54,7 @@ private:
 /// A made-up place for a block's data. It follows from the hash, so that every answer of a pool can be checked; two
 /// blocks have different places but for a chance of 2^-64 a pair.
 [[nodiscard]] constexpr location made_up_location(block_hash const& block) noexcept {
-    return location::from_word(block.low);
+    return location::from_word(block.low >> 1U); // no block lies in segment 65535
 }
 
 /// How many blocks of the chain are not where made_up_location puts them; `locations` is at least as long.

@@ -82,6 +82,7 @@ private:
         auto const took = microseconds_since(start);
         if (!found) return fail(found.error(), false, r);
         hit = found->blocks;
+        end_ = found->end;
         own_.match.add(found->cost, took);
         own_.wrong_locations += count_wrong(std::span{chain_}.first(hit), locations_);
         return true;
@@ -92,7 +93,7 @@ private:
         auto const places = std::span{locations_}.subspan(hit);
         std::transform(missing.begin(), missing.end(), places.begin(), made_up_location);
         auto const start = clock::now();
-        auto const listed = shared_.pool.publish(missing, places);
+        auto const listed = shared_.pool.publish(chain_, locations_, hit, end_);
         auto const took = microseconds_since(start);
         if (!listed) return fail(listed.error(), true, r);
         own_.inserted += listed->inserted;
@@ -111,6 +112,7 @@ private:
     replay_result own_;
     std::vector<block_hash> chain_;
     std::vector<location> locations_;
+    match_end end_;
 };
 
 void join(replay_result& all, replay_result const& one) {

@@ -71,8 +71,9 @@ class chime_tree
     }
     template <typename Session, typename State>
     [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
-                                                      std::span<std::optional<Value>> found) {
-        return detail::hopscotch_find_batch<typename base::leaf>(s, state, keys, found);
+                                                      std::span<std::optional<Value>> found,
+                                                      std::span<op const> companions) {
+        return detail::hopscotch_find_batch<typename base::leaf>(s, state, keys, found, companions);
     }
 
 public:

@@ -41,8 +41,9 @@ class sherman_tree
     }
     template <typename Session, typename State>
     [[nodiscard]] static task<result<void>> find_some(Session& s, State& state, std::span<Key const> keys,
-                                                      std::span<std::optional<Value>> found) {
-        return detail::find_batch<typename base::leaf>(s, state, keys, found);
+                                                      std::span<std::optional<Value>> found,
+                                                      std::span<op const> companions) {
+        return detail::find_batch<typename base::leaf>(s, state, keys, found, companions);
     }
 
 public:

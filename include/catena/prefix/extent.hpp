@@ -10,8 +10,8 @@
 //   1   key       high half of the first block's hash; slot 0 has the low half
 //   2   meta      layout/node.hpp's: incarnation (32) | tag of the index (16) | flags (8) | kills given up (8)
 //   3   removals  how often blocks were taken off: who copied slots asks whether they still hold
-//   4   children  63..48: low bits of the incarnation   47..32: how many extents begin behind a block of this one, or are
-//                 about to   31..0: bit o: perhaps one of them begins with block o of the window; bit 0: with the next one
+//   4   children  63..48: low bits of the incarnation   47: some begin in this window   46..32: how many extents begin behind
+//                 a block of this one, or are about to   31..0: a Bloom filter of their first blocks' hashes
 //   5   slots     two words each: tag, place
 //   end parent    the extent that counts this one as its child; null for the first of a chain
 //
@@ -23,9 +23,9 @@
 // X2  A block is listed while its slot has a place and the extent is not dead. One word decides: nothing can be torn.
 // X3  Slots hold consecutive blocks: slot i + 1 is claimed for the successor of the block in slot i, or is of no use to
 //     anybody (its claimer lost slot i to somebody else's block).
-// X4  A child is counted, and its bit set, before it can be found: a block for which slot and bit say no is absent.
+// X4  A child is counted, and its bits set, before it can be found: a block for which slot and filter say no is absent.
 // X5  An extent with children is not taken out of use. So each one that can be found by its hash is also reached from the
-//     first extent of its chain, over slots and bits. (A client that died may have counted a child that never came: its
+//     first extent of its chain. (A client that died may have counted a child that never came: its
 //     parent stays, empty at worst.)
 // Thread safety: pure functions over an image that the caller owns.
 #pragma once
@@ -110,11 +110,19 @@ public:
     [[nodiscard]] constexpr std::uint32_t count() const noexcept {
         return static_cast<std::uint32_t>(bits_ >> 32U) & most;
     }
-    /// May one begin with block `offset` of the window, or, if that is 0, of the next one?
-    [[nodiscard]] constexpr bool at(std::size_t offset) const noexcept { return (bits_ >> offset & 1U) != 0; }
-    [[nodiscard]] constexpr bool inside() const noexcept { return (bits_ & 0xfffffffeU) != 0; }
-    [[nodiscard]] constexpr extent_children with(std::size_t offset) const noexcept {
-        return extent_children((bits_ | word{1} << offset) + (count() == most ? 0 : one));
+    [[nodiscard]] constexpr std::uint32_t filter() const noexcept { return static_cast<std::uint32_t>(bits_); }
+    /// May one begin with that block? Wrong for one in 250 if there is one child, one in 70 with two, one in 20 with four.
+    [[nodiscard]] constexpr bool perhaps(block_hash const& first) const noexcept {
+        return (filter() & prints_of(first)) == prints_of(first);
+    }
+    [[nodiscard]] static constexpr std::uint32_t prints_of(block_hash const& first) noexcept {
+        return std::uint32_t{1} << (first.high >> 32U & 31U) | std::uint32_t{1} << (first.high >> 37U & 31U);
+    }
+    /// Does one begin before the end of the window?
+    [[nodiscard]] constexpr bool inside() const noexcept { return (bits_ >> inside_bit & 1U) != 0; }
+    [[nodiscard]] constexpr extent_children with(block_hash const& first, bool in_window) const noexcept {
+        return extent_children((bits_ | prints_of(first) | word{in_window} << inside_bit) +
+                               (count() == most ? 0 : one));
     }
     /// So many that they were no longer counted stay that many.
     [[nodiscard]] constexpr extent_children without_one() const noexcept {
@@ -122,7 +130,8 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t most = 0xffff;
+    static constexpr std::uint32_t most = 0x7fff;
+    static constexpr unsigned inside_bit = 47;
     static constexpr word one = word{1} << 32U;
     word bits_ = 0;
 };
@@ -142,7 +151,9 @@ public:
     [[nodiscard]] constexpr std::uint32_t incarnation() const noexcept {
         return static_cast<std::uint32_t>(bits_ >> 32U);
     }
-    [[nodiscard]] constexpr std::uint16_t index_tag() const noexcept { return static_cast<std::uint16_t>(bits_ >> 16U); }
+    [[nodiscard]] constexpr std::uint16_t index_tag() const noexcept {
+        return static_cast<std::uint16_t>(bits_ >> 16U);
+    }
     [[nodiscard]] constexpr bool dead() const noexcept { return (bits_ & dead_bit) != 0; }
     [[nodiscard]] constexpr bool dying() const noexcept { return (bits_ & dying_bit) != 0; }
     /// Is it the life of the extent that `ref` means, be it dying?
@@ -173,7 +184,9 @@ struct extent_word {
     static constexpr std::uint16_t no_segment = 0xffff; ///< no block lies there
 
     [[nodiscard]] static constexpr word tag_of(block_hash const& block) noexcept { return block.low | 1U; }
-    [[nodiscard]] static constexpr word unclaimed(std::uint32_t incarnation) noexcept { return word{incarnation} << 1U; }
+    [[nodiscard]] static constexpr word unclaimed(std::uint32_t incarnation) noexcept {
+        return word{incarnation} << 1U;
+    }
     [[nodiscard]] static constexpr bool claimed(word tag) noexcept { return (tag & 1U) != 0; }
 
     [[nodiscard]] static constexpr word absent(std::uint32_t incarnation) noexcept {
@@ -186,7 +199,7 @@ struct extent_word {
 /// A READ of an extent from its meta word on, or the image of a new one: words as they lie in memory, from `meta` on.
 class extent_view {
 public:
-    static constexpr std::size_t meta_at = 2;      ///< offset of what is read, in words of the extent
+    static constexpr std::size_t meta_at = 2;       ///< offset of what is read, in words of the extent
     static constexpr std::size_t prelude_words = 3; ///< meta, removals, children
 
     constexpr extent_view() noexcept = default;

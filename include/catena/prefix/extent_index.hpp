@@ -43,16 +43,9 @@
 #include <catena/prefix/detail/extent_space.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
+#include <catena/prefix/match_end.hpp>
 
 namespace catena {
-
-/// Where a match ended: what publish goes on from without looking again. Plain and small; good for as long as you like, as it is
-/// checked before it is used, but most useful soon.
-struct match_end {
-    block_hash last{};       ///< the last block that matched
-    std::size_t blocks = 0;  ///< how many did
-    detail::walk_end where{};
-};
 
 /// What a match found.
 struct match_answer {
@@ -80,7 +73,8 @@ public:
     template <typename Session>
     [[nodiscard]] static setup_result<extent_index> create(Session& s, std::string_view name, std::size_t cache_bytes) {
         auto heads = Heads::create(s, heads_of(name), cache_bytes / 2);
-        if (!heads && heads.error().code == errc::already_exists) heads = Heads::open(s, heads_of(name), cache_bytes / 2);
+        if (!heads && heads.error().code == errc::already_exists)
+            heads = Heads::open(s, heads_of(name), cache_bytes / 2);
         if (!heads) return heads.error();
         auto const created = sync_wait(s, create_index(s, spec(name), [](catalog_handle) -> task<result<word>> {
                                            co_return word{1}; // no root: Heads has one
@@ -121,10 +115,9 @@ public:
     /// Several matches that share their round trips: as many as the longest of them needs. answers[i] is that of chains[i]; out: empty,
     /// or as many spans, each empty or as long as its chain. invalid_argument: the spans differ in length.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> match_many(Session& s, std::span<chain const> chains,
-                                                               std::span<match_answer> answers,
-                                                               std::span<std::span<location> const> out = {},
-                                                               std::chrono::nanoseconds deadline = {}) {
+    [[nodiscard, gnu::noinline]] task<result<void>>
+    match_many(Session& s, std::span<chain const> chains, std::span<match_answer> answers,
+               std::span<std::span<location> const> out = {}, std::chrono::nanoseconds deadline = {}) {
         if (chains.size() != answers.size() || (!out.empty() && out.size() != chains.size()))
             co_return make_error(errc::invalid_argument);
         scratch_lease const memory(s.scratches());
@@ -147,16 +140,17 @@ public:
     /// many; saves a round trip. invalid_argument: lengths differ, `from` is too large, or a location in segment 65535, which says
     /// "nowhere". After any error a part of the chain may be listed.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<publish_counts>> publish(Session& s, chain c, std::span<location> locations,
-                                                                      std::size_t from = 0, match_end const& after = {}) {
+    [[nodiscard, gnu::noinline]] task<result<publish_counts>>
+    publish(Session& s, chain c, std::span<location> locations, std::size_t from = 0, match_end const& after = {}) {
         if (c.size() != locations.size() || from > c.size()) co_return make_error(errc::invalid_argument);
         if (!std::all_of(locations.begin() + static_cast<std::ptrdiff_t>(from), locations.end(),
                          extent_word::can_be_listed))
             co_return make_error(errc::invalid_argument);
         if (from == c.size()) co_return publish_counts{};
-        bool const usable = from != 0 && after.blocks == from && after.last == c[from - 1] && after.where.extent;
+        auto const end = detail::walk_end::from_words(after.where);
+        bool const usable = from != 0 && after.blocks == from && after.last == c[from - 1] && end.extent;
         detail::extent_publisher<Session, state_type> publisher(s, *state_, c, locations, from);
-        co_return co_await publisher.run(usable ? &after.where : nullptr);
+        co_return co_await publisher.run(usable ? &end : nullptr);
     }
 
     /// Takes c[keep..] off, from the leaf end; with `expected` (as long as the chain) only blocks still listed there. Returns how many
@@ -237,8 +231,7 @@ private:
     [[nodiscard]] static std::string heads_of(std::string_view name) { return std::string(name) + "/heads"; }
     [[nodiscard]] static match_answer answer_of(detail::chain_walk const& w) noexcept {
         match_answer a{.blocks = w.at, .complete = w.end.why != detail::walk_stop::timed_out};
-        if (w.at != 0) a.end = {.last = w.chain[w.at - 1], .blocks = w.at, .where = w.end};
-        if (!a.complete) a.end = {};
+        if (w.at != 0 && a.complete) a.end = {.last = w.chain[w.at - 1], .blocks = w.at, .where = w.end.to_words()};
         return a;
     }
 

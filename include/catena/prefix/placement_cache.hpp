@@ -27,18 +27,23 @@ namespace catena {
 /// What is known of an extent before it is read.
 struct placement {
     extent_ref extent;
-    std::uint8_t slots = 0;    ///< so many of its slots were claimed when it was last seen; 0: not known
-    bool branched = false;     ///< extents of the same window begin after blocks of it
-    std::uint32_t removals = 0; ///< its count when it was last seen: the low bits
+    std::uint8_t slots = 0;     ///< so many of its slots were claimed when it was last seen; 0: not known
+    bool branched = false;      ///< children of it begin in the same window
+    std::uint32_t children = 0; ///< extent_children::filter
 
-    [[nodiscard]] constexpr word hint() const noexcept {
-        return word{removals} << 32U | word{branched} << 8U | slots;
-    }
+    [[nodiscard]] constexpr word hint() const noexcept { return word{children} << 32U | word{branched} << 8U | slots; }
     [[nodiscard]] static constexpr placement of(word ref, word hint) noexcept {
         return {.extent = extent_ref::from_word(ref),
                 .slots = static_cast<std::uint8_t>(hint),
                 .branched = (hint >> 8U & 1U) != 0,
-                .removals = static_cast<std::uint32_t>(hint >> 32U)};
+                .children = static_cast<std::uint32_t>(hint >> 32U)};
+    }
+    /// Of that extent, as it is said to be.
+    [[nodiscard]] static constexpr placement of(extent_ref extent, std::size_t slots, extent_children c) noexcept {
+        return {.extent = extent,
+                .slots = static_cast<std::uint8_t>(slots),
+                .branched = c.inside(),
+                .children = c.filter()};
     }
 };
 
@@ -72,7 +77,8 @@ public:
                 if (to == nullptr) to = &e;
                 continue;
             }
-            if ((e.check.load(std::memory_order_relaxed) ^ ref ^ e.hint.load(std::memory_order_relaxed)) != key) continue;
+            if ((e.check.load(std::memory_order_relaxed) ^ ref ^ e.hint.load(std::memory_order_relaxed)) != key)
+                continue;
             if (ref == p.extent.bits() && e.hint.load(std::memory_order_relaxed) == p.hint()) return;
             write(e, key, p);
             return;
@@ -89,8 +95,8 @@ public:
         auto const key = key_of(first);
         for (auto& e : set_of(first).entries) {
             auto ref = e.ref.load(std::memory_order_relaxed);
-            if (ref != was.bits() || (e.check.load(std::memory_order_relaxed) ^ ref ^
-                                      e.hint.load(std::memory_order_relaxed)) != key)
+            if (ref != was.bits() ||
+                (e.check.load(std::memory_order_relaxed) ^ ref ^ e.hint.load(std::memory_order_relaxed)) != key)
                 continue;
             if (e.ref.compare_exchange_strong(ref, 0, std::memory_order_relaxed))
                 used_.fetch_sub(1, std::memory_order_relaxed);

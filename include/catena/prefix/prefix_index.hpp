@@ -23,15 +23,10 @@
 #include <catena/pool/scratch.hpp>
 #include <catena/prefix/block_hash.hpp>
 #include <catena/prefix/location.hpp>
+#include <catena/prefix/match_end.hpp>
 #include <catena/prefix/strategy.hpp>
 
 namespace catena {
-
-/// What publish did.
-struct publish_counts {
-    std::size_t inserted = 0;
-    std::size_t already_present = 0;
-};
 
 template <typename Index>
 class prefix_index {
@@ -55,6 +50,7 @@ public:
         case match_strategy::batched: co_return co_await match_windows(s, c, out, window, window);
         case match_strategy::galloping: co_return co_await match_windows(s, c, out, 8, window);
         case match_strategy::binary: co_return co_await match_bisecting(s, c, out);
+        case match_strategy::extents: break; // another layout: extent_index
         }
         co_return make_error(errc::invalid_argument);
     }

@@ -124,7 +124,7 @@ hopscotch_find(Session& s, Tree& tree, typename Tree::key_type key) {
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
 hopscotch_find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
-                     std::span<std::optional<typename Leaf::payload_type>> found) {
+                     std::span<std::optional<typename Leaf::payload_type>> found, std::span<op const> companions) {
     using probe_type = probe<typename Tree::key_type>;
     using lookup_type = hopscotch_lookup<Leaf, Tree>;
     using state = typename lookup_type::state;
@@ -133,7 +133,7 @@ hopscotch_find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type c
     auto const lookups = memory->template take<lookup_type>(keys.size());
     auto pending = memory->template take<std::uint32_t>(keys.size());
     auto const images = memory->image(keys.size() * Leaf::bytes);
-    auto const ops = memory->template take<op>(keys.size() * max_neighbourhood_reads);
+    auto const ops = memory->template take<op>(keys.size() * max_neighbourhood_reads + companions.size());
     for (std::uint32_t i = 0; i < keys.size(); ++i) {
         probes[i].key = keys[i];
         pending[i] = i;
@@ -147,7 +147,9 @@ hopscotch_find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type c
         std::size_t n = 0;
         for (std::size_t i = 0; i < open.size(); ++i)
             n += lookups[i].plan(tree, open[i], images + i * Leaf::words, ops.subspan(n));
-        if (auto const r = co_await s.submit(ops.first(n)); !r) co_return r.error();
+        std::copy(companions.begin(), companions.end(), ops.begin() + static_cast<std::ptrdiff_t>(n));
+        if (auto const r = co_await s.submit(ops.first(n + companions.size())); !r) co_return r.error();
+        companions = {};
         obstacle<typename Tree::key_type> stuck;
         std::size_t left = 0;
         bool progress = false, blocked = false;

@@ -23,18 +23,19 @@
 
 namespace catena::detail {
 
-/// found[i] = value of keys[i]; at most options::batch_nodes keys. 1 round trip, one READ for each distinct leaf.
+/// found[i] = value of keys[i]; at most options::batch_nodes keys. 1 round trip, one READ for each distinct leaf. companions:
+/// READs of anything that share that round trip.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
 find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,
-           std::span<std::optional<typename Leaf::payload_type>> found) {
+           std::span<std::optional<typename Leaf::payload_type>> found, std::span<op const> companions) {
     using probe_type = probe<typename Tree::key_type>;
     constexpr auto settled = ~std::uint32_t{0};
     scratch_lease const memory(s.scratches());
     auto const probes = memory->template take<probe_type>(keys.size());
     auto pending = memory->template take<std::uint32_t>(keys.size());
     auto const images = memory->image(keys.size() * Leaf::bytes);
-    auto const ops = memory->template take<op>(keys.size());
+    auto const ops = memory->template take<op>(keys.size() + companions.size());
     auto const order_room = memory->template take<std::uint32_t>(keys.size());
     for (std::uint32_t i = 0; i < keys.size(); ++i) {
         probes[i].key = keys[i];
@@ -56,7 +57,9 @@ find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys
                 ops[reads] = op::read(open[i].at.at(), images + reads * Leaf::words, Leaf::bytes);
                 ++reads;
             }
-        if (auto const r = co_await s.submit(ops.first(reads)); !r) co_return r.error();
+        std::copy(companions.begin(), companions.end(), ops.begin() + static_cast<std::ptrdiff_t>(reads));
+        if (auto const r = co_await s.submit(ops.first(reads + companions.size())); !r) co_return r.error();
+        companions = {};
         std::size_t o = 0;
         std::size_t sealed_node = ops.size();
         for (auto const i : order) {

@@ -58,8 +58,7 @@ public:
 private:
     [[nodiscard]] bool to_take(std::size_t block) const noexcept {
         auto const& b = slots_[block];
-        return b.extent && extent_word::present(b.place) &&
-               (expected_.empty() || b.place == expected_[block].word());
+        return b.extent && extent_word::present(b.place) && (expected_.empty() || b.place == expected_[block].word());
     }
 
     /// F2. True: some were replaced meanwhile and must be looked at again.
@@ -97,7 +96,8 @@ private:
         for (auto end = chain_.size(); end > from;) {
             auto const e = slots_[end - 1].extent;
             bool empty = static_cast<bool>(e);
-            for (; end > from && slots_[end - 1].extent == e; --end) empty &= !extent_word::present(slots_[end - 1].place);
+            for (; end > from && slots_[end - 1].extent == e; --end)
+                empty &= !extent_word::present(slots_[end - 1].place);
             if (!empty) continue;
             if (auto const r = co_await remove_if_empty(s_, state_, e); !r) co_return r.error();
         }

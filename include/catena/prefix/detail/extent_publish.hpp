@@ -39,17 +39,7 @@
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
 #include <catena/prefix/extent.hpp>
-
-namespace catena {
-
-/// What publish did. Of the blocks from `from` on: inserted + already_present + behind_a_gap are all of them.
-struct publish_counts {
-    std::size_t inserted = 0;
-    std::size_t already_present = 0;
-    std::size_t behind_a_gap = 0; ///< not listed, since a block before them is not
-};
-
-} // namespace catena
+#include <catena/prefix/match_end.hpp>
 
 namespace catena::detail {
 
@@ -123,18 +113,14 @@ private:
         bool const in_extent = static_cast<bool>(end_.extent);
         std::size_t appended = 0;
         if (end_.why == walk_stop::free_slot || end_.why == walk_stop::absent)
-            appended = std::min({end_.extent.slots() - end_.slot, window - at_ % window,
-                                 chain_.size() - at_});
+            appended = std::min({end_.extent.slots() - end_.slot, window - at_ % window, chain_.size() - at_});
         if (auto const r = co_await make(at_ + appended); !r) co_return r.error();
 
         // L2
         std::size_t n = 0;
         bool const has_child = in_extent && count_ != 0;
-        auto const offset = (at_ + appended) % window;
         auto const inc = end_.meta.incarnation();
-        if (has_child)
-            ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
-                                end_.children.with(offset).bits());
+        if (has_child) ops_[n++] = add_child();
         auto const tags = n;
         for (std::size_t i = 0; i < appended; ++i)
             ops_[n++] = op::cas(extent_view::tag_at(end_.extent, end_.slot + i), extent_word::unclaimed(inc),
@@ -145,23 +131,21 @@ private:
             ops_[n++] = op::write(made_[i].ref.at(), images_[i], made_[i].ref.bytes());
         if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
         std::size_t ours = 0;
-        while (ours < appended && (ops_[tags + ours].swapped() ||
-                                   ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
+        while (ours < appended &&
+               (ops_[tags + ours].swapped() || ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
             ++ours;
         bool counted = has_child && ops_[0].swapped();
-        if (has_child && !counted) end_.children = extent_children(ops_[0].fetched);
+        if (has_child) end_.children = extent_children(counted ? ops_[0].operand : ops_[0].fetched);
         if (in_extent) {
             auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
             if (!counts) co_return counts.error();
             if (!*counts || ours < appended) co_return co_await part(ours, counted, *counts);
         }
         while (has_child && !counted) {
-            std::array ops{op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
-                                   end_.children.with(offset).bits()),
-                           op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
+            std::array ops{add_child(), op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
             if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
             counted = ops[0].swapped();
-            end_.children = extent_children(ops[0].fetched);
+            end_.children = extent_children(counted ? ops[0].operand : ops[0].fetched);
             auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
             if (!counts) co_return counts.error();
             if (!*counts) co_return co_await give_up(false);
@@ -170,8 +154,26 @@ private:
             auto const listed = co_await place(appended);
             if (!listed) co_return listed.error();
             if (!*listed) co_return co_await give_up(counted);
+        } else if (in_extent) {
+            remember_end();
         }
         co_return co_await insert();
+    }
+
+    /// Counts made_[0] as a child of the extent in which the walk ended.
+    [[nodiscard]] op add_child() const noexcept {
+        auto const first = made_[0].begin;
+        return op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
+                       end_.children.with(chain_[first], first % window != 0).bits());
+    }
+
+    /// What this client knows of the extent in which the walk ended.
+    void remember_end() {
+        auto const& first = chain_[at_ - end_.slot];
+        auto const before = state_.placements.find(first);
+        auto const slots =
+            before && before->extent == end_.extent ? std::max<std::size_t>(before->slots, end_.slot) : end_.slot;
+        state_.placements.put(first, placement::of(end_.extent, slots, end_.children));
     }
 
     /// Only a part of the slots were to be had, or none: what was made is not needed, or not there.
@@ -217,6 +219,8 @@ private:
             ++(ours[i] ? counts_.inserted : counts_.already_present);
         }
         at_ += blocks;
+        end_.slot += static_cast<std::uint32_t>(blocks);
+        remember_end();
         co_return true;
     }
 
@@ -251,14 +255,17 @@ private:
                          .incarnation = m.lives,
                          .run = chain_.subspan(begin, run),
                          .places = locations_.subspan(begin, run),
-                         .children = more ? extent_children::none(m.lives).with(m.end % window)
-                                           : extent_children::none(m.lives),
+                         .children = children_of(m, more),
                          .parent = parent});
             parent = m.ref;
             begin = m.end;
             ++count_;
         }
         co_return result<void>{};
+    }
+    [[nodiscard]] extent_children children_of(made_extent const& m, bool more) const noexcept {
+        auto const none = extent_children::none(m.lives);
+        return more ? none.with(chain_[m.end], m.end % window != 0) : none;
     }
     /// Half as much again as is needed now, for the next turn of the conversation.
     [[nodiscard]] static std::uint32_t class_for(std::size_t run, std::size_t room) noexcept {
@@ -282,7 +289,7 @@ private:
                 continue;
             }
             state_.placements.put(chain_[m.begin],
-                                  {.extent = m.ref, .slots = static_cast<std::uint8_t>(m.end - m.begin)});
+                                  placement::of(m.ref, m.end - m.begin, children_of(m, i + 1 < count_)));
             if (at_ == m.begin) {
                 counts_.inserted += m.end - m.begin;
                 at_ = m.end;

@@ -98,8 +98,7 @@ template <typename Session, typename State>
                     complain(key, " has a place without a block in slot " + std::to_string(slot));
                 if (!present && x.place(slot) != extent_word::absent(x.meta().incarnation()))
                     complain(key, " has an absent place of another life in slot " + std::to_string(slot));
-                if (!extent_word::claimed(x.tag(slot)) &&
-                    x.tag(slot) != extent_word::unclaimed(x.meta().incarnation()))
+                if (!extent_word::claimed(x.tag(slot)) && x.tag(slot) != extent_word::unclaimed(x.meta().incarnation()))
                     complain(key, " has a free slot of another life: " + std::to_string(slot));
             }
             all[ref.bits()].children = x.children().count();

@@ -16,7 +16,7 @@ namespace catena {
 /// Compile-time options of an extent_index: derive from it and override. What changes the layout must be the same at all
 /// clients.
 struct extent_options {
-    static constexpr std::size_t window = 32;      ///< blocks; a power of two, at most 32. Layout.
+    static constexpr std::size_t window = 32;        ///< blocks; a power of two, at most 32. Layout.
     static constexpr std::size_t batch_reads = 1024; ///< most extents read in one batch (bounds the scratch)
 };
 

@@ -4,12 +4,13 @@
 // W1  Everything that this client knows of a chain, extents that begin its windows and branches of it, is read in one round
 //     trip. As the hash of an extent's first block commits to all blocks before it, what is known is what the chain
 //     passed through when it was seen last: hardly a READ is in vain.
-// W2  The walk goes from extent to extent as far as it was read. Where the bit of a branch says that there may be an extent
-//     that this client does not know (X4), its first block is asked for in the index, and with it the first blocks of the
-//     next windows (window_guess): one round trip. What is found is read in one more. And so on.
-// Cost       1 round trip if all is known; else 2 for each time that the chain leaves what is known, or 1 if nothing is there.
+// W2  Where the last of these ends, or an extent in which the chain leaves its run, there may be a child that this client does
+//     not know (X4): its first block is asked for in the index, and with it the first blocks of the next windows (window_guess).
+//     The question goes along with the READs of W1 where it can be foreseen, else it follows; what is found is read next.
+// Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
+//            where the chain leaves an extent unforeseen; 1 more for what the index told.
 // Verdict    of a block: present at the moment when its place was read; absent if its slot has no place, or neither slot nor
-//            bit leads to it, or the index does not know it, each at one moment of the call.
+//            filter leads to it, or the index does not know it, each at one moment of the call.
 // Stale      A placement whose extent is dead or something else by now is dropped, and the index asked. A dead extent that
 //            the index still has lists nothing: its first block is absent.
 // Dying      An extent of which somebody looks whether it is empty, but a block of it is present: it is spared (CAS) and read
@@ -18,9 +19,9 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 
@@ -30,55 +31,12 @@
 #include <catena/pool/rest.hpp>
 #include <catena/pool/retry.hpp>
 #include <catena/pool/scratch.hpp>
+#include <catena/prefix/detail/chain_walk.hpp>
+#include <catena/prefix/detail/extent_list.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/extent.hpp>
 
 namespace catena::detail {
-
-/// Why a walk ended.
-enum class walk_stop : std::uint8_t {
-    chain_end,   ///< every block is listed
-    nothing,     ///< not even the block that it began with
-    absent,      ///< the block has a slot, but no place
-    free_slot,   ///< the slot where the block would be is free
-    other_block, ///< ... belongs to another block
-    no_slot,     ///< the extent is too small for it
-    window_end,  ///< it would begin the next window
-    timed_out,   ///< the deadline passed
-};
-
-/// The last extent that a walk was in, and where in it: what a publish goes on from.
-struct walk_end {
-    extent_ref extent;
-    extent_meta meta;
-    extent_children children;
-    std::uint32_t slot = 0; ///< of the block at which it ended, had it one
-    walk_stop why = walk_stop::nothing;
-};
-
-/// Where a block is listed, or was.
-struct block_slot {
-    extent_ref extent;
-    extent_meta meta;
-    std::uint32_t slot = 0;
-    word place = 0; ///< as it was read
-};
-
-/// One chain to follow.
-struct chain_walk {
-    std::span<block_hash const> chain;
-    std::size_t from = 0;           ///< the walk begins at this block, the first of a window
-    std::span<location> locations;  ///< empty, or as long as the chain
-    std::span<block_slot> slots{};  ///< empty, or as long as the chain: with it the walk does not end at gaps
-    std::size_t at = 0;             ///< every block in [from, at) is listed (without slots)
-    walk_end end{};
-    bool done = false;
-
-    // of the walk
-    std::uint32_t extent = none; ///< of the walker's list
-    std::size_t begin = 0;       ///< the block at which it begins
-    static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-};
 
 template <typename Session, typename State>
 class extent_walker {
@@ -86,167 +44,140 @@ class extent_walker {
 
 public:
     extent_walker(Session& s, State& state, std::span<chain_walk> walks)
-        : s_(s), state_(state), walks_(walks), memory_(s.scratches()) {}
-
-    /// Walks all chains. deadline: of the channel's clock, 0 for none; chains that are not done then say timed_out.
-    [[nodiscard, gnu::noinline]] task<result<void>> run(std::chrono::nanoseconds deadline = {}) {
-        std::size_t windows = 0;
-        for (auto& w : walks_) {
-            w.at = w.from;
-            windows += 1 + (w.chain.size() - w.from) / window;
-        }
-        auto const most = std::min<std::size_t>(64 + 4 * windows, State::options::batch_reads);
-        seen_ = memory_->template take<seen_extent>(most);
-        table_ = memory_->template take<std::uint32_t>(std::bit_ceil(2 * most));
+        : s_(s), state_(state), walks_(walks), memory_(s.scratches()), list_memory_(s.scratches()),
+          list_(*list_memory_, most_listed(walks)) {
+        auto const most = most_listed(walks);
         ops_ = memory_->template take<op>(2 * most);
         asked_ = memory_->template take<block_hash>(most);
         found_ = memory_->template take<std::optional<extent_ref>>(most);
-        images_ = memory_->mark();
-        forget_all();
+    }
+
+    /// Walks all chains. deadline: of the channel's clock, 0 for none; chains that are not done then say timed_out.
+    [[nodiscard, gnu::noinline]] task<result<void>> run(std::chrono::nanoseconds deadline = {}) {
+        for (auto& w : walks_) w.at = w.from;
         for (;;) {
             if (crowded_) begin_again();
-            for (auto& w : walks_)
-                if (!w.done) list_known(w);
-            if (auto const r = co_await read_all(); !r) co_return r.error();
+            asking_ = 0;
+            for (auto& w : walks_) {
+                if (w.done) continue;
+                list_known(w);
+                ask_for_what_is_needed(w);
+            }
+            if (auto const r = co_await round_trip(); !r) co_return r.error();
             bool open = false;
             for (auto& w : walks_) {
-                if (!w.done) follow(w);
+                follow(w);
                 open |= !w.done;
             }
             if (!open) co_return result<void>{};
-            if (deadline.count() != 0 && s_.channel().now() >= deadline) {
-                for (auto& w : walks_)
-                    if (!w.done) stop(w, walk_stop::timed_out);
-                co_return result<void>{};
-            }
-            if (auto const r = co_await ask(); !r) co_return r.error();
+            if (deadline.count() == 0 || s_.channel().now() < deadline) continue;
+            for (auto& w : walks_)
+                if (!w.done) stop(w, walk_stop::timed_out);
+            co_return result<void>{};
         }
     }
 
 private:
-    /// An extent by the hash of its first block.
-    struct seen_extent {
-        block_hash first{};
-        extent_ref ref;          ///< null: the index does not know it
-        std::uint32_t want = 0;  ///< slots to read
-        std::uint32_t have = 0;  ///< slots read; 0: not read, or to be read again
-        std::uint32_t known = 0; ///< slots that were claimed when it was seen before
-        bool asked = false;      ///< the index said so just now
-        bool spare = false;      ///< it is dying and must not
-        word* words = nullptr;
-        extent_meta meta{}; ///< as it was read first
-    };
-
-    // --- the list of extents, a table over it ---
-
-    void forget_all() noexcept {
-        count_ = 0;
-        std::fill(table_.begin(), table_.end(), chain_walk::none);
-        memory_->reset_to(images_);
-        crowded_ = false;
+    [[nodiscard]] static std::size_t most_listed(std::span<chain_walk const> walks) noexcept {
+        std::size_t windows = 0;
+        for (auto const& w : walks) windows += 1 + (w.chain.size() - w.from) / window;
+        return std::min<std::size_t>(64 + 4 * windows, State::options::batch_reads);
     }
+
+    // --- W1 and W2: what to read, what to ask ---
+
     /// There is no room for more: what was read is read again if it is needed still.
     void begin_again() noexcept {
-        forget_all();
+        list_.clear();
+        crowded_ = false;
         for (auto& w : walks_)
             if (!w.done && w.extent != chain_walk::none) return_to_begin(w);
     }
-    [[nodiscard]] std::uint32_t* entry_of(block_hash const& first) noexcept {
-        auto const mask = table_.size() - 1;
-        for (auto i = static_cast<std::size_t>(first.high) & mask;; i = (i + 1) & mask)
-            if (table_[i] == chain_walk::none || seen_[table_[i]].first == first) return &table_[i];
-    }
-    seen_extent& add(block_hash const& first, extent_ref ref) noexcept {
-        auto* const entry = entry_of(first);
-        if (*entry == chain_walk::none) *entry = static_cast<std::uint32_t>(count_++);
-        auto& e = seen_[*entry];
-        e = {.first = first, .ref = ref};
-        return e;
-    }
 
-    /// Slots of that extent that the chain may need, of those that are known to be claimed and one more.
-    [[nodiscard]] std::size_t useful(chain_walk const& w, std::size_t begin, placement const& p) const noexcept {
-        auto const most = std::min({p.extent.slots(), window - begin % window,
-                                    w.chain.size() - begin});
+    /// Slots of an extent that the chain may need, of those that are known to be claimed and one more.
+    [[nodiscard]] static std::size_t useful(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
+        auto const most = std::min({p.extent.slots(), window - begin % window, w.chain.size() - begin});
         return p.slots == 0 || !w.slots.empty() ? most : std::min<std::size_t>(most, p.slots + 1U);
     }
-    bool list_known(chain_walk& w, std::size_t begin, placement const& p) noexcept {
-        crowded_ |= count_ == seen_.size();
+    bool list(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
+        crowded_ |= !list_.has_room_for(1);
         if (crowded_) return false;
-        auto* const entry = entry_of(w.chain[begin]);
-        auto& e = *entry == chain_walk::none ? add(w.chain[begin], p.extent) : seen_[*entry];
+        auto const number = list_.find(w.chain[begin]);
+        auto& e = number == extent_list::none ? list_.add(w.chain[begin], p.extent) : list_[number];
         e.known = std::max<std::uint32_t>(e.known, p.slots);
         if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(useful(w, begin, p)));
         return true;
     }
-    /// W1: what is known of the chain from the window on in which the walk is.
-    void list_known(chain_walk& w) noexcept {
+    /// W1, from the window on in which the walk is. What lies behind the last of it is asked for at once if it may be there.
+    void list_known(chain_walk const& w) noexcept {
+        std::optional<placement> last;
+        std::size_t begin = 0;
         for (auto head = w.at / window * window; head < w.chain.size(); head += window) {
             auto const p = state_.placements.find(w.chain[head]);
             if (!p) continue;
-            if (!list_known(w, head, *p)) return;
+            if (!list(w, head, *p)) return;
+            last = p;
+            begin = head;
             if (!p->branched) continue;
             auto const end = std::min(head + window, w.chain.size());
-            for (auto i = head + 1; i < end; ++i)
-                if (auto const branch = state_.placements.find(w.chain[i]); branch && !list_known(w, i, *branch))
-                    return;
-        }
-    }
-
-    // --- reading ---
-
-    /// Reads what is listed and not read yet. 1 round trip.
-    [[nodiscard, gnu::noinline]] task<result<void>> read_all() {
-        for (;;) {
-            std::size_t n = 0;
-            for (auto& e : std::span(seen_).first(count_)) {
-                if (!e.ref || e.have != 0) continue;
-                if (e.words == nullptr)
-                    e.words = memory_->image(extent_view::bytes_of(e.ref.slots()));
-                if (e.spare) {
-                    ops_[n++] = op::cas(extent_view::begin(e.ref), e.meta.bits(), e.meta.when_spared().bits());
-                    e.spare = false;
-                }
-                ops_[n++] = op::read(extent_view::begin(e.ref), e.words, extent_view::bytes_of(e.want));
+            for (auto i = head + 1; i < end; ++i) {
+                auto const branch = state_.placements.find(w.chain[i]);
+                if (!branch) continue;
+                if (!list(w, i, *branch)) return;
+                last = branch;
+                begin = i;
             }
-            if (n == 0) co_return result<void>{};
-            auto const begun = s_.channel().now();
-            if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
-            if (read_in_time(s_, begun)) break;
-            if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
         }
-        for (auto& e : std::span(seen_).first(count_))
-            if (e.ref && e.have == 0) e.have = e.want;
-        co_return result<void>{};
+        if (!last || last->slots == 0 || !w.slots.empty()) return;
+        auto const end = begin + std::min<std::size_t>(last->slots, window - begin % window);
+        auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
+        if (prints != 0 && end > w.at && (last->children & prints) == prints) ask_from(w, end);
     }
 
-    /// W2: asks the index for the first blocks that walks need. 1 round trip if anything is to be asked.
-    [[nodiscard, gnu::noinline]] task<result<void>> ask() {
-        std::size_t n = 0;
-        for (auto const& w : walks_) {
-            if (w.done || w.extent != chain_walk::none) continue; // (it waits for more of an extent that is known)
-            auto const& first = w.chain[w.at];
-            if (*entry_of(first) != chain_walk::none) continue; // another walk's question, or not read yet
-            if (crowded_ && state_.placements.find(first)) continue;
-            if (n == asked_.size()) break;
-            asked_[n++] = first;
-            auto head = (w.at / window + 1) * window;
-            for (std::size_t i = 0; i < ahead_ && head < w.chain.size() && n < asked_.size(); ++i, head += window)
-                if (*entry_of(w.chain[head]) == chain_walk::none) asked_[n++] = w.chain[head];
-        }
-        if (n == 0) co_return result<void>{};
+    /// W2 for a walk that knows no more.
+    void ask_for_what_is_needed(chain_walk const& w) noexcept {
+        if (w.extent != chain_walk::none) return; // it waits for more of an extent
+        auto const& first = w.chain[w.at];
+        if (list_.find(first) != extent_list::none) return;    // listed, and read now
+        if (crowded_ && state_.placements.find(first)) return; // in the next round trip
+        ask_from(w, w.at);
+    }
+    void ask_from(chain_walk const& w, std::size_t block) noexcept {
+        ask(w.chain[block]);
+        auto head = (block / window + 1) * window;
+        for (std::size_t i = 0; i < ahead_ && head < w.chain.size(); ++i, head += window) ask(w.chain[head]);
+    }
+    void ask(block_hash const& first) noexcept {
+        if (list_.find(first) != extent_list::none || asking_ == asked_.size()) return;
+        auto const before = asked_.first(asking_);
+        if (std::find(before.begin(), before.end(), first) == before.end()) asked_[asking_++] = first;
+    }
+
+    /// Reads what is listed and asks what is to be asked.
+    [[nodiscard, gnu::noinline]] task<result<void>> round_trip() {
         if (stale_) {
             if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
             stale_ = false;
         }
-        if (count_ + n > seen_.size()) begin_again();
-        auto const keys = asked_.first(n);
-        auto const found = found_.first(n);
+        auto const keys = asked_.first(asking_);
+        auto const found = found_.first(asking_);
         std::fill(found.begin(), found.end(), std::nullopt);
-        if (auto const r = co_await state_.heads.find_many(s_, keys, found); !r) co_return r.error();
+        for (;;) {
+            auto const reads = ops_.first(list_.plan_reads(ops_));
+            if (reads.empty() && keys.empty()) co_return result<void>{};
+            auto const begun = s_.channel().now();
+            auto const done =
+                keys.empty() ? co_await read(reads) : co_await state_.heads.find_many(s_, keys, found, reads);
+            if (!done) co_return done.error();
+            if (reads.empty() || read_in_time(s_, begun)) break;
+            if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
+        }
+        list_.note_reads();
+        if (keys.empty()) co_return result<void>{};
+        if (!list_.has_room_for(keys.size())) begin_again();
         std::size_t hits = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-            auto& e = add(keys[i], found[i].value_or(extent_ref{}));
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            auto& e = list_.add(keys[i], found[i].value_or(extent_ref{}));
             e.asked = true;
             if (!found[i]) continue;
             ++hits;
@@ -254,9 +185,10 @@ private:
             state_.placements.put(keys[i], {.extent = e.ref});
         }
         state_.guess.learn(hits);
-        ahead_ = hits == n ? std::min(2 * n, window_guess::most) : state_.guess.next();
+        ahead_ = hits == keys.size() ? std::min(2 * hits, window_guess::most) : state_.guess.next();
         co_return result<void>{};
     }
+    [[nodiscard, gnu::noinline]] task<result<void>> read(std::span<op> reads) { co_return co_await s_.submit(reads); }
 
     // --- walking ---
 
@@ -275,16 +207,15 @@ private:
         while (!w.done) {
             if (w.at == w.chain.size()) return stop(w, walk_stop::chain_end);
             if (w.extent == chain_walk::none && !enter(w)) return;
-            if (w.done) return;
-            if (!step(w)) return;
+            if (!w.done && w.extent != chain_walk::none && !step(w)) return;
         }
     }
 
     /// To the extent that begins with this block. False: it must be asked for, or read.
     bool enter(chain_walk& w) {
-        auto const entry = *entry_of(w.chain[w.at]);
-        if (entry == chain_walk::none) return false;
-        auto& e = seen_[entry];
+        auto const number = list_.find(w.chain[w.at]);
+        if (number == extent_list::none) return false;
+        auto& e = list_[number];
         if (!e.ref) { // the index does not know it
             not_there(w);
             return true;
@@ -292,126 +223,95 @@ private:
         if (e.have == 0) return false;
         extent_view const x(e.words, e.have);
         auto const meta = x.meta();
-        bool const this_life = (meta.incarnation() & extent_ref::incarnation_mask) == e.ref.incarnation();
         if (meta.is(e.ref, state_.handle.tag()) && x.tag(0) == extent_word::tag_of(w.chain[w.at])) {
             e.meta = meta;
-            w.extent = entry;
+            w.extent = number;
             w.begin = w.at;
             return true;
         }
         state_.placements.drop(e.first, e.ref);
+        bool const this_life = (meta.incarnation() & extent_ref::incarnation_mask) == e.ref.incarnation();
         if (e.asked && this_life && meta.dead()) {
             not_there(w);
             return true;
         }
-        // From now on nobody finds this entry (the table's leads on to others), and the index is asked.
         stale_ |= e.asked;
-        e.first.low = ~e.first.low;
-        e.ref = {};
+        list_.strike(e);
         return false;
     }
     void not_there(chain_walk& w) {
         if (w.slots.empty()) return stop(w, w.end.extent ? w.end.why : walk_stop::nothing);
-        next_window(w);
-    }
-    void next_window(chain_walk& w) noexcept {
         w.extent = chain_walk::none;
         w.at = std::min((w.at / window + 1) * window, w.chain.size());
-        if (w.at == w.chain.size()) stop(w, walk_stop::chain_end);
     }
 
     /// One block further in the extent, or out of it. False: more of it must be read.
     bool step(chain_walk& w) {
-        auto& e = seen_[w.extent];
+        auto& e = list_[w.extent];
         extent_view const x(e.words, e.have);
         auto const slot = w.at - w.begin;
         auto why = walk_stop::window_end;
-        bool const within = slot == 0 || w.at % window != 0;
-        if (within && slot >= e.ref.slots()) {
-            why = walk_stop::no_slot;
-        } else if (within && slot >= e.have) {
-            e.want = static_cast<std::uint32_t>(e.ref.slots());
-            e.have = 0;
-            return_to_begin(w);
-            return false;
-        } else if (within && x.tag(slot) == extent_word::tag_of(w.chain[w.at])) {
-            return at_slot(w, e, x, slot);
-        } else if (within) {
-            why = extent_word::claimed(x.tag(slot)) ? walk_stop::other_block : walk_stop::free_slot;
+        if (slot == 0 || w.at % window != 0) {
+            if (slot >= e.have && slot < e.ref.slots()) {
+                e.want = static_cast<std::uint32_t>(e.ref.slots());
+                e.have = 0;
+                return_to_begin(w);
+                return false;
+            }
+            why = slot >= e.ref.slots()                               ? walk_stop::no_slot
+                  : x.tag(slot) == extent_word::tag_of(w.chain[w.at]) ? walk_stop::absent
+                  : extent_word::claimed(x.tag(slot))                 ? walk_stop::other_block
+                                                                      : walk_stop::free_slot;
         }
-        learn(e, x);
-        w.end = {.extent = e.ref,
-                 .meta = e.meta,
-                 .children = x.children(),
-                 .slot = static_cast<std::uint32_t>(slot),
-                 .why = why};
-        bool const leads_on = x.children().at(w.at % window);
-        if (w.slots.empty() && (why == walk_stop::free_slot || !leads_on)) {
-            w.done = true;
-            return true;
+        if (why == walk_stop::absent) {
+            auto const place = x.place(slot);
+            bool const present = extent_word::present(place);
+            if (present && e.meta.dying()) {
+                e.spare = true;
+                e.have = 0;
+                return_to_begin(w);
+                return false;
+            }
+            if (!w.slots.empty())
+                w.slots[w.at] = {
+                    .extent = e.ref, .meta = e.meta, .slot = static_cast<std::uint32_t>(slot), .place = place};
+            if (present || !w.slots.empty()) {
+                if (!w.locations.empty()) w.locations[w.at] = location::from_word(place);
+                if (++w.at == w.chain.size()) leave(w, e, x, walk_stop::chain_end);
+                return true;
+            }
         }
-        w.extent = chain_walk::none;
+        leave(w, e, x, why);
+        bool const leads_on =
+            why != walk_stop::absent && why != walk_stop::free_slot && x.children().perhaps(w.chain[w.at]);
+        w.done = w.slots.empty() && !leads_on;
         return true;
     }
 
-    /// The block has a slot.
-    bool at_slot(chain_walk& w, seen_extent& e, extent_view const& x, std::size_t slot) {
-        auto const place = x.place(slot);
-        bool const present = extent_word::present(place);
-        if (present && e.meta.dying()) {
-            e.spare = true;
-            e.have = 0;
-            return_to_begin(w);
-            return false;
-        }
-        if (!w.slots.empty())
-            w.slots[w.at] = {
-                .extent = e.ref, .meta = e.meta, .slot = static_cast<std::uint32_t>(slot), .place = place};
-        if (!present && w.slots.empty()) {
-            learn(e, x);
-            w.end = {.extent = e.ref,
-                     .meta = e.meta,
-                     .children = x.children(),
-                     .slot = static_cast<std::uint32_t>(slot),
-                     .why = walk_stop::absent};
-            w.done = true;
-            return true;
-        }
-        if (!w.locations.empty()) w.locations[w.at] = location::from_word(place);
-        ++w.at;
-        if (w.at == w.chain.size()) {
-            learn(e, x);
-            w.end = {.extent = e.ref,
-                     .meta = e.meta,
-                     .children = x.children(),
-                     .slot = static_cast<std::uint32_t>(slot + 1),
-                     .why = walk_stop::chain_end};
-        }
-        return true;
-    }
-
-    /// Keeps for later what was seen of an extent.
-    void learn(seen_extent const& e, extent_view const& x) {
+    /// Out of the extent. Keeps for later what was seen of it.
+    void leave(chain_walk& w, listed_extent const& e, extent_view const& x, walk_stop why) {
         std::uint32_t claimed = 0;
         while (claimed < x.slots() && extent_word::claimed(x.tag(claimed))) ++claimed;
         if (claimed == x.slots()) claimed = std::max(claimed, e.known); // there may be more than the chain had use for
-        state_.placements.put(e.first, {.extent = e.ref,
-                                        .slots = static_cast<std::uint8_t>(claimed),
-                                        .branched = x.children().inside(),
-                                        .removals = static_cast<std::uint32_t>(x.removals())});
+        state_.placements.put(e.first, placement::of(e.ref, claimed, x.children()));
+        w.end = {.extent = e.ref,
+                 .meta = e.meta,
+                 .children = x.children(),
+                 .slot = static_cast<std::uint32_t>(w.at - w.begin),
+                 .why = why};
+        w.extent = chain_walk::none;
     }
 
     Session& s_;
     State& state_;
     std::span<chain_walk> walks_;
     scratch_lease memory_;
-    std::span<seen_extent> seen_;
-    std::span<std::uint32_t> table_;
+    scratch_lease list_memory_;
+    extent_list list_;
     std::span<op> ops_;
-    std::span<block_hash> asked_;
+    std::span<block_hash> asked_; ///< of the next round trip
     std::span<std::optional<extent_ref>> found_;
-    std::pair<std::size_t, std::size_t> images_;
-    std::size_t count_ = 0;
+    std::size_t asking_ = 0;                  ///< of asked_
     std::size_t ahead_ = state_.guess.next(); ///< windows to ask for beyond the one that is needed
     bool crowded_ = false;                    ///< the list was too short for what is known
     bool stale_ = false;                      ///< the index told of an extent that was none any more

@@ -28,14 +28,15 @@ namespace catena {
 
 /// How client::open works. The defaults suit an engine process.
 struct client_options {
-    std::string index = "learned";     ///< index type; see client::index_types()
+    std::string index = "chime";       ///< index type; see client::index_types()
     std::string index_name = "prefix"; ///< the catalog's name; created if the pool has none of it
     /// How blocks are stored and looked up. An index that exists was made either for extents or for the others.
     match_strategy strategy = match_strategy::extents;
-    std::size_t client_cache_bytes = 64U << 20U; ///< bound of what this process remembers of the index: nodes, placements
+    std::size_t client_cache_bytes =
+        64U << 20U;      ///< bound of what this process remembers of the index: nodes, placements
     bool warm_up = true; ///< extents: learn at open where all of them are (24 bytes each), else as they are met
-    std::size_t max_sessions = 64;                     ///< bound of calls in parallel (each keeps up to about 1 MiB)
-    std::chrono::milliseconds patience{2000};          ///< how long a call may wait for locks before errc::contended
+    std::size_t max_sessions = 64;            ///< bound of calls in parallel (each keeps up to about 1 MiB)
+    std::chrono::milliseconds patience{2000}; ///< how long a call may wait for locks before errc::contended
 };
 
 /// How much of a chain is cached.

@@ -92,7 +92,7 @@ using chime = chime_tree<Key, Value>;
 template <typename Key, typename Value>
 using learned = learned_hopscotch<Key, Value>;
 
-constexpr std::array index_list{offered<learned>, offered<sherman>, offered<chime>};
+constexpr std::array index_list{offered<chime>, offered<learned>, offered<sherman>};
 
 } // namespace
 

@@ -148,7 +148,8 @@ public:
             co_return make_error(errc::invalid_argument);
         if (from == c.size()) co_return publish_counts{};
         auto const end = detail::walk_end::from_words(after.where);
-        bool const usable = from != 0 && after.blocks == from && after.last == c[from - 1] && end.extent;
+        bool const usable = after.blocks == from && after.last == c[from == 0 ? 0 : from - 1] &&
+                            (from == 0 ? end.why == detail::walk_stop::nothing : static_cast<bool>(end.extent));
         detail::extent_publisher<Session, state_type> publisher(s, *state_, c, locations, from);
         co_return co_await publisher.run(usable ? &end : nullptr);
     }
@@ -231,7 +232,7 @@ private:
     [[nodiscard]] static std::string heads_of(std::string_view name) { return std::string(name) + "/heads"; }
     [[nodiscard]] static match_answer answer_of(detail::chain_walk const& w) noexcept {
         match_answer a{.blocks = w.at, .complete = w.end.why != detail::walk_stop::timed_out};
-        if (w.at != 0 && a.complete) a.end = {.last = w.chain[w.at - 1], .blocks = w.at, .where = w.end.to_words()};
+        if (a.complete) a.end = {.last = w.chain[w.at == 0 ? 0 : w.at - 1], .blocks = w.at, .where = w.end.to_words()};
         return a;
     }
 

@@ -14,7 +14,7 @@ namespace catena {
 /// What a publish goes on from without looking again: saves it a round trip. Plain and small, of no meaning to anybody else; it is
 /// checked before it is used, so an old one does no harm, but it is most useful soon. The empty one says nothing.
 struct match_end {
-    block_hash last{};        ///< the last block that matched
+    block_hash last{};        ///< the last block that matched; the first of the chain if none did
     std::uint64_t blocks = 0; ///< how many did
     std::array<std::uint64_t, 4> where{};
 };

@@ -70,12 +70,30 @@ public:
     /// Operations that read what is listed and was not read yet; room for two each.
     [[nodiscard]] std::size_t plan_reads(std::span<op> ops) {
         std::size_t n = 0;
-        for (auto& e : listed_.first(count_)) {
-            if (!e.ref || e.have != 0) continue;
-            if (e.words == nullptr) e.words = memory_.image(extent_view::bytes_of(e.ref.slots()));
+        for (std::size_t i = 0; i < count_;) {
+            auto& e = listed_[i];
+            if (!e.ref || e.have != 0) {
+                ++i;
+                continue;
+            }
             if (e.spare) ops[n++] = op::cas(extent_view::begin(e.ref), e.meta.bits(), e.meta.when_spared().bits());
             e.spare = false;
-            ops[n++] = op::read(extent_view::begin(e.ref), e.words, extent_view::bytes_of(e.want));
+            ops[n] = op::read(extent_view::begin(e.ref), e.words, extent_view::bytes_of(e.want));
+            auto const run = e.words == nullptr ? run_from(i) : 1;
+            if (e.words == nullptr) {
+                std::size_t bytes = 0;
+                for (auto const& each : listed_.subspan(i, run)) bytes += each.ref.bytes();
+                e.words = memory_.image(bytes);
+                ops[n].local = e.words;
+            }
+            for (auto next = i + 1; next < i + run; ++next) {
+                auto& each = listed_[next];
+                each.words = listed_[next - 1].words + listed_[next - 1].ref.bytes() / word_bytes;
+                ops[n].length = static_cast<std::uint32_t>(static_cast<std::size_t>(each.words - e.words) * word_bytes +
+                                                           extent_view::bytes_of(each.want));
+            }
+            ++n;
+            i += run;
         }
         return n;
     }
@@ -86,6 +104,20 @@ public:
     }
 
 private:
+    /// How many extents from the i-th on lie one behind the other, as a publish of several windows lays them, so that they can be
+    /// read at once, with little between them that nobody asked for.
+    [[nodiscard]] std::size_t run_from(std::size_t i) const noexcept {
+        constexpr std::size_t most_unused_slots = 8;
+        std::size_t run = 1;
+        for (; i + run < count_; ++run) {
+            auto const& before = listed_[i + run - 1];
+            auto const& e = listed_[i + run];
+            bool const fresh = e.ref && e.have == 0 && e.words == nullptr && !e.spare;
+            if (!fresh || e.ref.at() != before.ref.at() + before.ref.bytes()) break;
+            if (before.want + most_unused_slots < before.ref.slots()) break;
+        }
+        return run;
+    }
     [[nodiscard]] std::size_t entry_of(block_hash const& first) const noexcept {
         auto const mask = table_.size() - 1;
         for (auto i = static_cast<std::size_t>(first.high) & mask;; i = (i + 1) & mask)

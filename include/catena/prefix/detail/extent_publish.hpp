@@ -61,7 +61,7 @@ public:
         listed_to_ = memory_->template take<std::size_t>(windows);
         made_ = memory_->template take<made_extent>(std::min(windows, most_new));
         changes_ = memory_->template take<change>(made_.size());
-        ops_ = memory_->template take<op>(made_.size() + window + 2);
+        ops_ = memory_->template take<op>(made_.size() + window + 3);
         retry again;
         for (bool first = true;; first = false) {
             if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
@@ -69,6 +69,10 @@ public:
                 if (auto const r = co_await walk(); !r) co_return r.error();
             } else {
                 end_ = *hint;
+                if (end_.why == walk_stop::chain_end) // it did not look at what comes next: L2 finds out
+                    end_.why = at_ % window == 0                  ? walk_stop::window_end
+                               : end_.slot >= end_.extent.slots() ? walk_stop::no_slot
+                                                                  : walk_stop::free_slot;
             }
             if (at_ == chain_.size() || gap_) break;
             auto const before = at_;
@@ -126,9 +130,17 @@ private:
             ops_[n++] = op::cas(extent_view::tag_at(end_.extent, end_.slot + i), extent_word::unclaimed(inc),
                                 extent_word::tag_of(chain_[at_ + i]));
         word meta = 0;
+        word other = 0; // whose slot it is: the match that we go on from may have been that of another chain
         if (in_extent) ops_[n++] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
-        for (std::size_t i = 0; i < count_; ++i)
-            ops_[n++] = op::write(made_[i].ref.at(), images_[i], made_[i].ref.bytes());
+        if (end_.why == walk_stop::other_block)
+            ops_[n++] = op::read(extent_view::tag_at(end_.extent, end_.slot), &other, word_bytes);
+        for (std::size_t i = 0; i < count_; ++i) {
+            auto const& m = made_[i];
+            if (i != 0 && m.ref.at() == made_[i - 1].ref.at() + made_[i - 1].ref.bytes())
+                ops_[n - 1].length += static_cast<std::uint32_t>(m.ref.bytes());
+            else
+                ops_[n++] = op::write(m.ref.at(), images_[i], m.ref.bytes());
+        }
         if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
         std::size_t ours = 0;
         while (ours < appended &&
@@ -139,7 +151,8 @@ private:
         if (in_extent) {
             auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
             if (!counts) co_return counts.error();
-            if (!*counts || ours < appended) co_return co_await part(ours, counted, *counts);
+            if (!*counts || ours < appended || other == extent_word::tag_of(chain_[at_]))
+                co_return co_await part(ours, counted, *counts);
         }
         while (has_child && !counted) {
             std::array ops{add_child(), op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
@@ -229,12 +242,18 @@ private:
         count_ = 0;
         if (begin == chain_.size()) co_return result<void>{};
         if (auto const r = co_await free_rested(s_); !r) co_return r.error();
-        if (images_.empty()) images_ = memory_->template take<word*>(made_.size());
+        if (images_.empty()) {
+            images_ = memory_->template take<word*>(made_.size());
+            image_ = memory_->image(made_.size() * extent_class::bytes(extent_class::count - 1));
+        }
+        // One behind the other, as far as the allocator can: whole runs are written and read at once.
+        auto const node = s_.allocation().turn;
         auto parent = end_.extent;
         while (begin < chain_.size() && count_ < made_.size()) {
             auto const room = window - begin % window;
             auto const c = class_for(std::min(chain_.size() - begin, room), room);
             auto const run = std::min({chain_.size() - begin, room, extent_class::slots(c)});
+            s_.allocation().turn = node;
             auto const got = co_await allocate(s_, extent_class::bytes(c));
             if (!got) {
                 auto const undone = co_await give_up(false);
@@ -246,8 +265,7 @@ private:
                  .ref = extent_ref(got->at, c, got->lives + 1),
                  .parent = parent,
                  .lives = got->lives + 1};
-            if (images_[count_] == nullptr)
-                images_[count_] = memory_->image(extent_class::bytes(extent_class::count - 1));
+            images_[count_] = count_ == 0 ? image_ : images_[count_ - 1] + made_[count_ - 1].ref.bytes() / word_bytes;
             bool const more = m.end < chain_.size() && count_ + 1 < made_.size();
             make_extent(images_[count_], c,
                         {.lock = block_header::held_by(s_.pool().self.tag()),
@@ -269,7 +287,7 @@ private:
     }
     /// Half as much again as is needed now, for the next turn of the conversation.
     [[nodiscard]] static std::uint32_t class_for(std::size_t run, std::size_t room) noexcept {
-        return extent_class::for_slots(std::min(room, run + run / 2));
+        return extent_class::for_slots(std::min(room, 3 * run));
     }
 
     /// L4. The extents that somebody else had first are freed; at_ stops before the first of them.
@@ -284,7 +302,8 @@ private:
         for (std::size_t i = 0; i < count_; ++i) {
             auto const& m = made_[i];
             if (changes_[i].outcome != mutation_outcome::inserted) {
-                if (auto const r = co_await lost_to(m, changes_[i].value); !r) co_return r.error();
+                bool const has_parent = m.parent && (i == 0 || changes_[i - 1].outcome == mutation_outcome::inserted);
+                if (auto const r = co_await lost_to(m, changes_[i].value, has_parent); !r) co_return r.error();
                 if (auto const r = co_await discard(m); !r) co_return r.error();
                 continue;
             }
@@ -301,8 +320,9 @@ private:
     }
 
     /// The index has another extent instead of m. Usually it is a child of the same parent, and was counted as such by who
-    /// made it. Else it is one of ours whose parent lost to somebody else's: it becomes this one's child.
-    [[nodiscard, gnu::noinline]] task<result<void>> lost_to(made_extent const& m, extent_ref theirs) {
+    /// made it. Else it is one of ours whose parent lost to somebody else's: it becomes this one's child. has_parent: m's is
+    /// in force.
+    [[nodiscard, gnu::noinline]] task<result<void>> lost_to(made_extent const& m, extent_ref theirs, bool has_parent) {
         scratch_lease const memory(s_.scratches());
         auto* const words = memory->image(extent_class::bytes(extent_class::count - 1));
         whole_extent const x(words, theirs.size_class());
@@ -315,13 +335,13 @@ private:
             if (!parent) co_return parent.error();
         } else if (this_life) {
             state_.placements.put(x.first(), {.extent = theirs});
-            if (m.parent == end_.extent && m.parent && x.parent() != m.parent) {
+            if (has_parent && x.parent() != m.parent) {
                 op adopt = op::cas(x.parent_at(theirs), x.parent_word(), m.parent.bits());
                 if (auto const r = co_await s_.submit(adopt); !r) co_return r.error();
                 if (adopt.swapped()) co_return result<void>{};
             }
         }
-        if (!m.parent) co_return result<void>{};
+        if (!has_parent) co_return result<void>{};
         auto const last = co_await uncount_child(s_, state_.handle.tag(), m.parent);
         if (!last) co_return last.error();
         co_return result<void>{};
@@ -350,7 +370,8 @@ private:
     scratch_lease memory_;
     std::span<made_extent> made_;
     std::span<change> changes_;
-    std::span<word*> images_;
+    word* image_ = nullptr;   ///< of all that is made
+    std::span<word*> images_; ///< of each
     std::span<op> ops_;
     std::size_t count_ = 0; ///< of made_
     std::size_t first_window_ = 0;

@@ -24,6 +24,14 @@ public:
     using stored_type = Index;
     using chain = std::span<block_hash const>;
 
+    template <typename Session>
+    [[nodiscard]] static setup_result<Index> open(Session& s, client_options const& options) {
+        return Index::open(s, options.index_name, options.client_cache_bytes);
+    }
+    template <typename Session>
+    [[nodiscard]] static setup_result<Index> create(Session& s, client_options const& options) {
+        return Index::create(s, options.index_name, options.client_cache_bytes);
+    }
     chains_by_block(Index index, client_options const& options)
         : index_(std::move(index)), prefixes_(index_), strategy_(options.strategy) {}
     chains_by_block(chains_by_block const&) = delete;
@@ -96,6 +104,14 @@ public:
     using stored_type = extent_index<Heads>;
     using chain = std::span<block_hash const>;
 
+    template <typename Session>
+    [[nodiscard]] static setup_result<stored_type> open(Session& s, client_options const& options) {
+        return stored_type::open(s, options.index_name, options.client_cache_bytes, options.hot_cache_bytes);
+    }
+    template <typename Session>
+    [[nodiscard]] static setup_result<stored_type> create(Session& s, client_options const& options) {
+        return stored_type::create(s, options.index_name, options.client_cache_bytes, options.hot_cache_bytes);
+    }
     chains_by_extents(stored_type index, client_options const& options)
         : index_(std::move(index)), warm_up_(options.warm_up) {}
 

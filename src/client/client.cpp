@@ -26,13 +26,13 @@ namespace {
 using implementation_ptr = std::unique_ptr<client::implementation>;
 
 /// What is stored under that name, created if nobody has yet; whoever loses the race to create it opens the winner's.
-template <typename Stored, typename Session>
-[[nodiscard]] setup_result<Stored> open_or_create(Session& s, client_options const& options) {
-    auto opened = Stored::open(s, options.index_name, options.client_cache_bytes);
+template <typename Chains, typename Session>
+[[nodiscard]] setup_result<typename Chains::stored_type> open_or_create(Session& s, client_options const& options) {
+    auto opened = Chains::open(s, options);
     if (opened || opened.error().code != errc::not_found) return opened;
-    auto created = Stored::create(s, options.index_name, options.client_cache_bytes);
+    auto created = Chains::create(s, options);
     if (created || created.error().code != errc::already_exists) return created;
-    return Stored::open(s, options.index_name, options.client_cache_bytes);
+    return Chains::open(s, options);
 }
 
 template <typename Stored, typename Fabric>
@@ -47,7 +47,7 @@ template <typename Stored, typename Fabric>
     auto owned = std::make_unique<memory_pool<Fabric>>(std::move(*pool));
     auto session = owned->open_session();
     if (!session) return session.error();
-    auto stored = open_or_create<typename Stored::stored_type>(*session, options);
+    auto stored = open_or_create<Stored>(*session, options);
     if (auto const released = sync_wait(*session, release_all(*session)); stored && !released)
         return setup_error(released.error());
     if (!stored) return stored.error();

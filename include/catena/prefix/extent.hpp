@@ -24,9 +24,11 @@
 // X3  Slots hold consecutive blocks: slot i + 1 is claimed for the successor of the block in slot i, or is of no use to
 //     anybody (its claimer lost slot i to somebody else's block).
 // X4  A child is counted, and its bits set, before it can be found: a block for which slot and filter say no is absent.
-// X5  An extent with children is not taken out of use. So each one that can be found by its hash is also reached from the
-//     first extent of its chain. (A client that died may have counted a child that never came: its
-//     parent stays, empty at worst.)
+// X5  An extent with children is not taken out of use. So what begins inside a window is reached from the first extent of
+//     that window, and what begins a window from the one before. There are two exceptions. A client that died may have counted a
+//     child that never came: its parent stays, empty at worst. And an extent that begins a window may have been linked while the
+//     one before it lost against somebody else's (extent_publish.hpp): nobody counts it until the next publish comes along. If that
+//     one is taken out of use before, matches no longer lead here; forgets do, as they ask for the first block of each window.
 // Thread safety: pure functions over an image that the caller owns.
 #pragma once
 

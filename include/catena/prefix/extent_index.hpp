@@ -69,9 +69,10 @@ public:
     static constexpr std::string_view type_name = "extents";
 
     /// Enters a new index and that of its extents, "NAME/heads", into the catalog. cache_bytes: bound of what this client remembers,
-    /// half for placements, half for Heads. Errors (words): as Heads::create.
+    /// half for placements, half for Heads; copy_bytes: of copies of extents that are often read. Errors (words): as Heads::create.
     template <typename Session>
-    [[nodiscard]] static setup_result<extent_index> create(Session& s, std::string_view name, std::size_t cache_bytes) {
+    [[nodiscard]] static setup_result<extent_index> create(Session& s, std::string_view name, std::size_t cache_bytes,
+                                                           std::size_t copy_bytes = 0) {
         auto heads = Heads::create(s, heads_of(name), cache_bytes / 2);
         if (!heads && heads.error().code == errc::already_exists)
             heads = Heads::open(s, heads_of(name), cache_bytes / 2);
@@ -82,12 +83,13 @@ public:
         if (!created && created.error().code == errc::already_exists)
             return setup_error(errc::already_exists, "the pool has an index '" + std::string(name) + "' already");
         if (!created) return setup_error(created.error());
-        return extent_index(std::move(*heads), *created, cache_bytes / 2);
+        return extent_index(std::move(*heads), *created, cache_bytes / 2, copy_bytes);
     }
 
     /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
     template <typename Session>
-    [[nodiscard]] static setup_result<extent_index> open(Session& s, std::string_view name, std::size_t cache_bytes) {
+    [[nodiscard]] static setup_result<extent_index> open(Session& s, std::string_view name, std::size_t cache_bytes,
+                                                         std::size_t copy_bytes = 0) {
         auto const found = sync_wait(s, find_index(s, name));
         if (!found && found.error().code == errc::not_found)
             return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
@@ -95,7 +97,7 @@ public:
         if (auto const wrong = mismatch(found->spec, spec(name))) return setup_error(errc::bad_format, *wrong);
         auto heads = Heads::open(s, heads_of(name), cache_bytes / 2);
         if (!heads) return heads.error();
-        return extent_index(std::move(*heads), found->handle, cache_bytes / 2);
+        return extent_index(std::move(*heads), found->handle, cache_bytes / 2, copy_bytes);
     }
 
     /// How many leading blocks of `c` are listed. `out` (empty, or at least as long as the chain) receives their locations.
@@ -204,11 +206,13 @@ public:
         return detail::learn_placements(s, *state_);
     }
 
+    /// Bytes of this process that are in use: placements, what Heads keeps, copies.
     [[nodiscard]] std::size_t cache_bytes() const {
-        return state_->placements.bytes_used() + state_->heads.cache_bytes();
+        return state_->placements.bytes_used() + state_->heads.cache_bytes() + state_->copies.bytes_used();
     }
     [[nodiscard]] std::size_t cache_capacity_bytes() const {
-        return state_->placements.capacity_bytes() + state_->heads.cache_capacity_bytes();
+        return state_->placements.capacity_bytes() + state_->heads.cache_capacity_bytes() +
+               state_->copies.capacity_bytes();
     }
     [[nodiscard]] catalog_handle handle() const noexcept { return state_->handle; }
     [[nodiscard]] Heads& heads() noexcept { return state_->heads; }
@@ -226,8 +230,8 @@ public:
     }
 
 private:
-    extent_index(Heads heads, catalog_handle h, std::size_t cache_bytes)
-        : state_(std::make_unique<state_type>(std::move(heads), h, cache_bytes)) {}
+    extent_index(Heads heads, catalog_handle h, std::size_t cache_bytes, std::size_t copy_bytes)
+        : state_(std::make_unique<state_type>(std::move(heads), h, cache_bytes, copy_bytes)) {}
 
     [[nodiscard]] static std::string heads_of(std::string_view name) { return std::string(name) + "/heads"; }
     [[nodiscard]] static match_answer answer_of(detail::chain_walk const& w) noexcept {

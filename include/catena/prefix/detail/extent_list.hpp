@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -19,14 +20,19 @@ namespace catena::detail {
 
 struct listed_extent {
     block_hash first{};
-    extent_ref ref;          ///< null: the index does not know it
-    std::uint32_t want = 0;  ///< slots to read
-    std::uint32_t have = 0;  ///< slots read; 0: not read, or to be read again
-    std::uint32_t known = 0; ///< slots that were claimed when it was seen before
-    bool asked = false;      ///< the index told of it just now
-    bool spare = false;      ///< it is dying and must not (extent_removal.hpp)
-    word* words = nullptr;   ///< the image, from the meta word on
-    extent_meta meta{};      ///< as it was read when a walk entered it
+    extent_ref ref;           ///< null: the index does not know it
+    std::uint32_t want = 0;   ///< slots to read
+    std::uint32_t have = 0;   ///< slots read; 0: not read, or to be read again
+    std::uint32_t known = 0;  ///< slots that were claimed when it was seen before
+    bool asked = false;       ///< the index told of it just now
+    bool spare = false;       ///< it is dying and must not (extent_removal.hpp)
+    bool is_copy = false;     ///< what was read is a copy that holds
+    std::uint32_t copied = 0; ///< slots that stand in the image already, if the extent says that they still hold
+    std::array<word, extent_view::prelude_words> prelude{}; ///< what it says
+    std::uint16_t uses = 0;                                 ///< as in its placement
+    std::uint16_t removals = 0;                             ///< as in its placement
+    word* words = nullptr;                                  ///< the image, from the meta word on
+    extent_meta meta{};                                     ///< as it was read when a walk entered it
 };
 
 class extent_list {
@@ -78,6 +84,11 @@ public:
             }
             if (e.spare) ops[n++] = op::cas(extent_view::begin(e.ref), e.meta.bits(), e.meta.when_spared().bits());
             e.spare = false;
+            if (e.copied != 0) {
+                ops[n++] = op::read(extent_view::begin(e.ref), e.prelude.data(), sizeof e.prelude);
+                ++i;
+                continue;
+            }
             ops[n] = op::read(extent_view::begin(e.ref), e.words, extent_view::bytes_of(e.want));
             auto const run = e.words == nullptr ? run_from(i) : 1;
             if (e.words == nullptr) {
@@ -99,9 +110,22 @@ public:
     }
     /// They were done.
     void note_reads() noexcept {
-        for (auto& e : listed_.first(count_))
-            if (e.ref && e.words != nullptr && e.have == 0) e.have = e.want;
+        for (auto& e : listed_.first(count_)) {
+            if (!e.ref || e.words == nullptr || e.have != 0) continue;
+            if (e.copied == 0) {
+                e.have = e.want;
+                continue;
+            }
+            // extent_copies V1. A copy that does not hold is as none: what walks go on with is read in the next round trip.
+            if (e.prelude[1] == e.words[1]) e.have = e.copied;
+            e.is_copy = e.have != 0;
+            e.words[0] = e.prelude[0];
+            e.words[2] = e.prelude[2];
+            e.copied = 0;
+        }
     }
+    /// Room for any extent, until clear().
+    [[nodiscard]] word* spare_image() { return memory_.image(extent_class::bytes(extent_class::count - 1)); }
 
 private:
     /// How many extents from the i-th on lie one behind the other, as a publish of several windows lays them, so that they can be

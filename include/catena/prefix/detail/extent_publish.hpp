@@ -35,6 +35,7 @@
 #include <catena/pool/rest.hpp>
 #include <catena/pool/retry.hpp>
 #include <catena/pool/scratch.hpp>
+#include <catena/prefix/detail/extent_forget.hpp>
 #include <catena/prefix/detail/extent_removal.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
@@ -86,6 +87,12 @@ public:
             if (auto const r = co_await again.wait(s_); !r) co_return r.error();
         }
         counts_.behind_a_gap = chain_.size() - at_;
+        bool orphans = false;
+        for (auto const end : listed_to_) orphans |= end > at_;
+        if (orphans) { // listed before the gap was known: the caller is told that they are not
+            extent_forgetter<Session, State> forgetter(s_, state_, chain_, at_, locations_);
+            if (auto const r = co_await forgetter.run(); !r) co_return r.error();
+        }
         co_return counts_;
     }
 
@@ -102,13 +109,17 @@ private:
 
     /// L1. Counts what it finds.
     [[nodiscard, gnu::noinline]] task<result<void>> walk() {
-        chain_walk w{.chain = chain_, .from = at_ == 0 ? 0 : (at_ - 1) / window * window, .locations = locations_};
+        // Not into locations_: a walk that goes back a few blocks may end before one whose place it noted.
+        if (seen_.empty()) seen_ = memory_->template take<location>(chain_.size());
+        chain_walk w{.chain = chain_, .from = at_ == 0 ? 0 : (at_ - 1) / window * window, .locations = seen_};
         extent_walker<Session, State> walker(s_, state_, std::span(&w, 1));
         if (auto const r = co_await walker.run(); !r) co_return r.error();
         end_ = w.end;
         gap_ = w.at < at_;
-        for (; at_ < w.at; ++at_)
+        for (; at_ < w.at; ++at_) {
+            locations_[at_] = seen_[at_];
             ++(at_ < listed_to_[at_ / window - first_window_] ? counts_.inserted : counts_.already_present);
+        }
         co_return result<void>{};
     }
 
@@ -184,9 +195,13 @@ private:
     void remember_end() {
         auto const& first = chain_[at_ - end_.slot];
         auto const before = state_.placements.find(first);
-        auto const slots =
-            before && before->extent == end_.extent ? std::max<std::size_t>(before->slots, end_.slot) : end_.slot;
-        state_.placements.put(first, placement::of(end_.extent, slots, end_.children));
+        auto p = placement::of(end_.extent, end_.slot, end_.children);
+        if (before && before->extent == end_.extent) {
+            p.slots = std::max(p.slots, before->slots);
+            p.uses = before->uses;
+            p.removals = before->removals;
+        }
+        state_.placements.put(first, p);
     }
 
     /// Only a part of the slots were to be had, or none: what was made is not needed, or not there.
@@ -335,7 +350,7 @@ private:
             if (!parent) co_return parent.error();
         } else if (this_life) {
             state_.placements.put(x.first(), {.extent = theirs});
-            if (has_parent && x.parent() != m.parent) {
+            if (has_parent && x.parent() && x.parent() != m.parent) { // null: somebody buries it
                 op adopt = op::cas(x.parent_at(theirs), x.parent_word(), m.parent.bits());
                 if (auto const r = co_await s_.submit(adopt); !r) co_return r.error();
                 if (adopt.swapped()) co_return result<void>{};
@@ -366,7 +381,8 @@ private:
     State& state_;
     std::span<block_hash const> chain_;
     std::span<location> locations_;
-    std::size_t at_; ///< every block in [from, at_) is listed
+    std::span<location> seen_; ///< by the walk
+    std::size_t at_;           ///< every block in [from, at_) is listed
     scratch_lease memory_;
     std::span<made_extent> made_;
     std::span<change> changes_;

@@ -67,7 +67,7 @@ template <typename Session, typename State>
 [[nodiscard, gnu::noinline]] task<result<extent_ref>> bury(Session& s, State& state, extent_ref e,
                                                            whole_extent const& x) {
     auto const key = x.first();
-    auto const parent = x.parent();
+    auto parent = x.parent();
     auto const lives = x.meta().incarnation();
     op sign = op::cas(e.at() + block_header::lock_at, x.lock(), block_header::held_by(s.pool().self.tag()));
     state.placements.drop(key, e);
@@ -77,6 +77,13 @@ template <typename Session, typename State>
     // It is ours now, unless its last writer is gone and somebody reclaims it.
     if (auto const r = co_await s.submit(sign); !r) co_return r.error();
     if (sign.swapped()) {
+        // Whoever adopts it (extent_publish.hpp) counts it elsewhere, until its parent is taken from it here.
+        for (bool taken = !parent; !taken;) {
+            op take = op::cas(x.parent_at(e), parent.bits(), 0);
+            if (auto const r = co_await s.submit(take); !r) co_return r.error();
+            taken = take.swapped();
+            parent = extent_ref::from_word(take.fetched);
+        }
         auto const r = co_await rest_block(s, {.at = e.at(), .lives = lives}, e.bytes());
         if (!r) co_return r.error();
     }

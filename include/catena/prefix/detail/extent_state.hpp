@@ -9,6 +9,7 @@
 
 #include <catena/pool/catalog.hpp>
 #include <catena/prefix/extent.hpp>
+#include <catena/prefix/extent_copies.hpp>
 #include <catena/prefix/placement_cache.hpp>
 
 namespace catena {
@@ -48,12 +49,13 @@ struct extent_state {
     static constexpr std::size_t window = Options::window;
     static_assert((window & (window - 1)) == 0 && window >= 2 && window <= 32, "one bit for each block of a window");
 
-    extent_state(Heads index, catalog_handle h, std::size_t cache_bytes)
-        : heads(std::move(index)), handle(h), placements(cache_bytes) {}
+    extent_state(Heads index, catalog_handle h, std::size_t cache_bytes, std::size_t copy_bytes)
+        : heads(std::move(index)), handle(h), placements(cache_bytes), copies(copy_bytes) {}
 
     Heads heads;
     catalog_handle handle; ///< of the extents; the heads have an entry of their own
     placement_cache placements;
+    extent_copies copies;
     window_guess guess;
 };
 

@@ -7,6 +7,7 @@
 // W2  Where the last of these ends, or an extent in which the chain leaves its run, there may be a child that this client does
 //     not know (X4): its first block is asked for in the index, and with it the first blocks of the next windows (window_guess).
 //     The question goes along with the READs of W1 where it can be foreseen, else it follows; what is found is read next.
+// W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
 // Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
 //            where the chain leaves an extent unforeseen; 1 more for what the index told.
 // Verdict    of a block: present at the moment when its place was read; absent if its slot has no place, or neither slot nor
@@ -24,6 +25,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -89,6 +91,7 @@ private:
     /// There is no room for more: what was read is read again if it is needed still.
     void begin_again() noexcept {
         list_.clear();
+        spare_image_ = nullptr;
         crowded_ = false;
         for (auto& w : walks_)
             if (!w.done && w.extent != chain_walk::none) return_to_begin(w);
@@ -106,8 +109,21 @@ private:
         auto& e = number == extent_list::none ? list_.add(w.chain[begin], p.extent) : list_[number];
         e.known = std::max<std::uint32_t>(e.known, p.slots);
         if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(useful(w, begin, p)));
+        if (number == extent_list::none && w.slots.empty()) take_copy(w, begin, e, p);
         return true;
     }
+    /// W3. A copy does not know whether its extent has grown: it must be long enough, or the chain leave it on the way.
+    void take_copy(chain_walk const& w, std::size_t begin, listed_extent& e, placement const& p) noexcept {
+        e.uses = p.uses;
+        e.removals = p.removals;
+        if (p.uses < 2 || !state_.copies.keeps_any()) return;
+        if (spare_image_ == nullptr) spare_image_ = list_.spare_image();
+        auto const slots = state_.copies.find(e.first, e.ref, extent_view(spare_image_, e.ref.slots()), begun_);
+        if (slots < e.want && matching(w, begin, extent_view(spare_image_, slots)) == slots) return;
+        e.copied = static_cast<std::uint32_t>(slots);
+        e.words = std::exchange(spare_image_, nullptr);
+    }
+
     /// W1, from the window on in which the walk is. What lies behind the last of it is asked for at once if it may be there.
     void list_known(chain_walk const& w) noexcept {
         std::optional<placement> last;
@@ -129,9 +145,21 @@ private:
             }
         }
         if (!last || last->slots == 0 || !w.slots.empty()) return;
-        auto const end = begin + std::min<std::size_t>(last->slots, window - begin % window);
+        auto const end = begin + std::min<std::size_t>(foreseen(w, begin, last->slots), window - begin % window);
         auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
         if (prints != 0 && end > w.at && (last->children & prints) == prints) ask_from(w, end);
+    }
+
+    /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.
+    [[nodiscard]] std::size_t foreseen(chain_walk const& w, std::size_t begin, std::size_t slots) const noexcept {
+        auto const& e = list_[list_.find(w.chain[begin])];
+        return e.copied == 0 ? slots : matching(w, begin, extent_view(e.words, e.copied));
+    }
+    [[nodiscard]] static std::size_t matching(chain_walk const& w, std::size_t begin, extent_view const& x) noexcept {
+        auto const most = std::min(x.slots(), w.chain.size() - begin);
+        std::size_t n = 0;
+        while (n < most && x.tag(n) == extent_word::tag_of(w.chain[begin + n])) ++n;
+        return n;
     }
 
     /// W2 for a walk that knows no more.
@@ -293,13 +321,25 @@ private:
         std::uint32_t claimed = 0;
         while (claimed < x.slots() && extent_word::claimed(x.tag(claimed))) ++claimed;
         if (claimed == x.slots()) claimed = std::max(claimed, e.known); // there may be more than the chain had use for
-        state_.placements.put(e.first, placement::of(e.ref, claimed, x.children()));
+        auto p = placement::of(e.ref, claimed, x.children());
+        p.uses = static_cast<std::uint8_t>(std::min<unsigned>(e.uses + 1U, placement::most_uses));
+        p.removals = static_cast<std::uint16_t>(x.removals());
+        state_.placements.put(e.first, p);
+        if (e.uses > 0 && e.removals == p.removals && !e.is_copy) keep_copy(e, x);
         w.end = {.extent = e.ref,
                  .meta = e.meta,
                  .children = x.children(),
                  .slot = static_cast<std::uint32_t>(w.at - w.begin),
                  .why = why};
         w.extent = chain_walk::none;
+    }
+
+    /// extent_copies V2: its count did not change between the READ before and this one.
+    void keep_copy(listed_extent const& e, extent_view const& x) noexcept {
+        std::size_t present = 0;
+        while (present < x.slots() && extent_word::claimed(x.tag(present)) && extent_word::present(x.place(present)))
+            ++present;
+        if (present != 0 && !e.meta.dying()) state_.copies.put(e.first, e.ref, x, present, begun_);
     }
 
     Session& s_;
@@ -315,6 +355,8 @@ private:
     std::size_t ahead_ = state_.guess.next(); ///< windows to ask for beyond the one that is needed
     bool crowded_ = false;                    ///< the list was too short for what is known
     bool stale_ = false;                      ///< the index told of an extent that was none any more
+    std::chrono::nanoseconds begun_ = s_.channel().now();
+    word* spare_image_ = nullptr; ///< for a copy; of the list's memory
     retry again_;
 };
 

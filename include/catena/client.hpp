@@ -33,7 +33,7 @@ struct client_options {
     /// How blocks are stored and looked up. An index that exists was made either for extents or for the others.
     match_strategy strategy = match_strategy::extents;
     std::size_t client_cache_bytes =
-        64U << 20U;      ///< bound of what this process remembers of the index: nodes, placements
+        64U << 20U;                           ///< bound of what this process remembers of the index: nodes, placements
     std::size_t hot_cache_bytes = 64U << 20U; ///< extents: bound of copies of those that are often read; 0: none
     bool warm_up = true; ///< extents: learn at open where all of them are (24 bytes each), else as they are met
     std::size_t max_sessions = 64;            ///< bound of calls in parallel (each keeps up to about 1 MiB)
@@ -148,8 +148,9 @@ public:
     class implementation; ///< private to src/client
 
 private:
-    explicit client(std::unique_ptr<implementation> impl) noexcept;
-    std::unique_ptr<implementation> impl_;
+    friend class match_queue;
+    explicit client(std::shared_ptr<implementation> impl) noexcept;
+    std::shared_ptr<implementation> impl_; ///< shared with its match_queues
 };
 
 } // namespace catena

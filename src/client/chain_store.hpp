@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <catena/client.hpp>
+#include <catena/prefix/chain_query.hpp>
 #include <catena/prefix/extent_index.hpp>
 #include <catena/prefix/prefix_index.hpp>
 
@@ -50,17 +51,22 @@ public:
         co_return match_answer{.blocks = *n};
     }
     template <typename Session>
-    [[nodiscard]] task<result<void>>
-    match_many(Session& s, std::span<chain const> chains, std::span<match_answer> answers,
-               std::span<std::span<location> const> out, std::chrono::nanoseconds /*deadline*/) {
+    [[nodiscard]] task<result<void>> match_many(Session& s, std::span<chain const> chains,
+                                                std::span<match_answer> answers) {
         std::vector<std::size_t> matched(chains.size());
-        if (out.empty()) {
-            if (auto const r = co_await prefixes_.match_many(s, chains, matched); !r) co_return r.error();
-            for (std::size_t i = 0; i < chains.size(); ++i) answers[i] = {.blocks = matched[i]};
-            co_return result<void>{};
-        }
-        for (std::size_t i = 0; i < chains.size(); ++i) {
-            auto const n = co_await prefixes_.match(s, chains[i], out[i], strategy_);
+        if (auto const r = co_await prefixes_.match_many(s, chains, matched); !r) co_return r.error();
+        for (std::size_t i = 0; i < chains.size(); ++i) answers[i] = {.blocks = matched[i]};
+        co_return result<void>{};
+    }
+    /// One after the other; a deadline that passed leaves the rest unanswered.
+    template <typename Session>
+    [[nodiscard]] task<result<void>> match_many(Session& s, std::span<chain_query const> queries,
+                                                std::span<match_answer> answers) {
+        for (std::size_t i = 0; i < queries.size(); ++i) {
+            auto const& q = queries[i];
+            answers[i] = {.blocks = 0, .complete = false};
+            if (q.deadline.count() != 0 && s.channel().now() >= q.deadline) continue;
+            auto const n = co_await prefixes_.match(s, q.chain, q.out, strategy_);
             if (!n) co_return n.error();
             answers[i] = {.blocks = *n};
         }
@@ -125,9 +131,12 @@ public:
         return index_.match(s, c, out, deadline);
     }
     template <typename Session>
-    [[nodiscard]] auto match_many(Session& s, std::span<chain const> chains, std::span<match_answer> answers,
-                                  std::span<std::span<location> const> out, std::chrono::nanoseconds deadline) {
-        return index_.match_many(s, chains, answers, out, deadline);
+    [[nodiscard]] auto match_many(Session& s, std::span<chain const> chains, std::span<match_answer> answers) {
+        return index_.match_many(s, chains, answers);
+    }
+    template <typename Session>
+    [[nodiscard]] auto match_many(Session& s, std::span<chain_query const> queries, std::span<match_answer> answers) {
+        return index_.match_many(s, queries, answers);
     }
     template <typename Session>
     [[nodiscard]] auto publish(Session& s, chain c, std::span<location> locations, std::size_t from,

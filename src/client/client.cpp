@@ -104,7 +104,7 @@ setup_result<client> client::open(std::string_view uri, client_options options) 
         auto const open = options.strategy == match_strategy::extents ? type.by_extents : type.by_block;
         auto opened = open(*parsed, options);
         if (!opened) return opened.error();
-        return client(std::move(*opened));
+        return client(std::shared_ptr<implementation>(std::move(*opened)));
     }
     std::string known;
     for (auto const& type : index_list) known.append(known.empty() ? "" : ", ").append(type.name);
@@ -117,7 +117,7 @@ std::vector<std::string_view> client::index_types() {
     return names;
 }
 
-client::client(std::unique_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
+client::client(std::shared_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
 client::client(client&&) noexcept = default;
 client& client::operator=(client&&) noexcept = default;
 client::~client() = default;

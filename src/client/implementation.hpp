@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <catena/client.hpp>
+#include <catena/prefix/chain_query.hpp>
 #include <catena/pool/memory_pool.hpp>
 #include <catena/pool/rest.hpp>
 
@@ -31,6 +32,10 @@ public:
                                                      std::chrono::nanoseconds within) = 0;
     [[nodiscard]] virtual result<fabric_stats> match_many(std::span<chain const> chains,
                                                           std::span<std::size_t> matched) = 0;
+    /// deadline of each: of now().
+    [[nodiscard]] virtual result<void> match_queries(std::span<chain_query const> queries,
+                                                     std::span<match_answer> answers) = 0;
+    [[nodiscard]] virtual std::chrono::nanoseconds now() const noexcept = 0; ///< the fabric's clock
     [[nodiscard]] virtual result<publish_result> publish(chain c, std::span<location> locations, std::size_t from,
                                                          match_end const& after) = 0;
     [[nodiscard]] virtual result<forget_result> forget(chain c, std::size_t keep,
@@ -77,11 +82,18 @@ public:
         if (chains.size() != matched.size()) return make_error(errc::invalid_argument);
         std::vector<match_answer> answers(chains.size());
         auto const r = with_session<match_result>(
-            [&](auto& s, match_result&) { return sync_wait(s, chains_->match_many(s, chains, answers, {}, {})); });
+            [&](auto& s, match_result&) { return sync_wait(s, chains_->match_many(s, chains, std::span(answers))); });
         for (std::size_t i = 0; r && i < answers.size(); ++i) matched[i] = answers[i].blocks;
         if (!r) return r.error();
         return r->cost;
     }
+
+    result<void> match_queries(std::span<chain_query const> queries, std::span<match_answer> answers) override {
+        auto session = sessions_.take();
+        if (!session) return session.error();
+        return sync_wait(**session, chains_->match_many(**session, queries, answers));
+    }
+    std::chrono::nanoseconds now() const noexcept override { return lease_keeper_.session().channel().now(); }
 
     result<publish_result> publish(chain c, std::span<location> locations, std::size_t from,
                                    match_end const& after) override {

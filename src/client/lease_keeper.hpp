@@ -29,6 +29,8 @@ public:
         thread_.join();
     }
 
+    [[nodiscard]] Session const& session() const noexcept { return s_; }
+
 private:
     void run(std::stop_token stop) {
         std::unique_lock lock(mutex_);

@@ -138,6 +138,7 @@ public:
     [[nodiscard]] auto submit(op& single) { return channel_.submit(batch(&single, 1)); }
 
     [[nodiscard]] Channel& channel() noexcept { return channel_; }
+    [[nodiscard]] Channel const& channel() const noexcept { return channel_; }
     [[nodiscard]] fabric_stats& stats() noexcept { return channel_.stats(); }
     [[nodiscard]] pool_state& pool() noexcept { return *state_; }
     [[nodiscard]] scratch_list& scratches() noexcept { return scratches_; }

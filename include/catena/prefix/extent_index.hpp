@@ -24,6 +24,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@
 #include <catena/core/task.hpp>
 #include <catena/index/index.hpp>
 #include <catena/pool/catalog.hpp>
+#include <catena/prefix/chain_query.hpp>
 #include <catena/prefix/detail/extent_forget.hpp>
 #include <catena/prefix/detail/extent_publish.hpp>
 #include <catena/prefix/detail/extent_space.hpp>
@@ -46,13 +48,6 @@
 #include <catena/prefix/match_end.hpp>
 
 namespace catena {
-
-/// What a match found.
-struct match_answer {
-    std::size_t blocks = 0; ///< leading blocks that are listed
-    bool complete = true;   ///< false: the deadline passed; there may be more
-    match_end end{};
-};
 
 /// Heads: an index from block_hash to extent_ref.
 template <typename Heads, typename Options = extent_options>
@@ -106,34 +101,47 @@ public:
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<match_answer>> match(Session& s, chain c, std::span<location> out,
                                                                   std::chrono::nanoseconds deadline = {}) {
-        if (!out.empty() && out.size() < c.size()) co_return make_error(errc::invalid_argument);
-        if (c.empty()) co_return match_answer{};
-        detail::chain_walk walk{.chain = c, .locations = out};
-        detail::extent_walker<Session, state_type> walker(s, *state_, std::span(&walk, 1));
-        if (auto const r = co_await walker.run(deadline); !r) co_return r.error();
-        co_return answer_of(walk);
+        chain_query const query{.chain = c, .out = out, .deadline = deadline};
+        match_answer answer;
+        if (auto const r = co_await match_many(s, std::span(&query, 1), std::span(&answer, 1)); !r) co_return r.error();
+        co_return answer;
     }
 
-    /// Several matches that share their round trips: as many as the longest of them needs. answers[i] is that of chains[i]; out: empty,
-    /// or as many spans, each empty or as long as its chain. invalid_argument: the spans differ in length.
+    /// Several matches that share their round trips: as many as the longest of them needs. answers[i] is that of queries[i].
+    /// invalid_argument: the spans differ in length, or a query's `out` is too short.
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>>
-    match_many(Session& s, std::span<chain const> chains, std::span<match_answer> answers,
-               std::span<std::span<location> const> out = {}, std::chrono::nanoseconds deadline = {}) {
-        if (chains.size() != answers.size() || (!out.empty() && out.size() != chains.size()))
-            co_return make_error(errc::invalid_argument);
+    [[nodiscard, gnu::noinline]] task<result<void>> match_many(Session& s, std::span<chain_query const> queries,
+                                                               std::span<match_answer> answers) {
+        if (queries.size() != answers.size()) co_return make_error(errc::invalid_argument);
         scratch_lease const memory(s.scratches());
-        auto const walks = memory->template take<detail::chain_walk>(chains.size());
-        for (std::size_t i = 0; i < chains.size(); ++i) {
-            walks[i] = {.chain = chains[i], .locations = out.empty() ? std::span<location>{} : out[i]};
-            walks[i].done = chains[i].empty();
-            if (!walks[i].locations.empty() && walks[i].locations.size() < chains[i].size())
-                co_return make_error(errc::invalid_argument);
+        auto const walks = memory->template take<detail::chain_walk>(queries.size());
+        for (std::size_t i = 0; i < queries.size(); ++i) {
+            auto const& q = queries[i];
+            if (!q.out.empty() && q.out.size() < q.chain.size()) co_return make_error(errc::invalid_argument);
+            walks[i].chain = q.chain;
+            walks[i].locations = q.out;
+            walks[i].deadline = q.deadline;
+            walks[i].progress = q.progress;
+            walks[i].done = q.chain.empty();
         }
         detail::extent_walker<Session, state_type> walker(s, *state_, walks);
-        if (auto const r = co_await walker.run(deadline); !r) co_return r.error();
-        for (std::size_t i = 0; i < chains.size(); ++i) answers[i] = answer_of(walks[i]);
+        if (auto const r = co_await walker.run(); !r) co_return r.error();
+        for (std::size_t i = 0; i < queries.size(); ++i) answers[i] = answer_of(walks[i]);
         co_return result<void>{};
+    }
+    /// The same without deadlines. out: empty, or one span for each chain.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> match_many(Session& s, std::span<chain const> chains,
+                                                               std::span<match_answer> answers,
+                                                               std::span<std::span<location> const> out = {}) {
+        if (!out.empty() && out.size() != chains.size()) co_return make_error(errc::invalid_argument);
+        scratch_lease const memory(s.scratches());
+        auto const queries = memory->template take<chain_query>(chains.size());
+        for (std::size_t i = 0; i < chains.size(); ++i) {
+            queries[i].chain = chains[i];
+            if (!out.empty()) queries[i].out = out[i];
+        }
+        co_return co_await match_many(s, std::span<chain_query const>(queries), answers);
     }
 
     /// Lists c[i] at locations[i] for i >= from, where it is not listed yet; locations (as long as the chain; what stands before

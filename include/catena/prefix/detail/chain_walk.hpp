@@ -4,6 +4,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -59,10 +61,12 @@ struct chain_walk {
     static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
     std::span<block_hash const> chain;
-    std::size_t from = 0;            ///< the walk begins at this block, the first of a window
-    std::span<location> locations{}; ///< empty, or as long as the chain
-    std::span<block_slot> slots{};   ///< empty, or as long as the chain: with it the walk does not end at gaps
-    std::size_t at = 0;              ///< every block in [from, at) is listed (without slots)
+    std::size_t from = 0;                ///< the walk begins at this block, the first of a window
+    std::span<location> locations{};     ///< empty, or as long as the chain
+    std::span<block_slot> slots{};       ///< empty, or as long as the chain: with it the walk does not end at gaps
+    std::chrono::nanoseconds deadline{}; ///< of the channel's clock; 0: none
+    std::atomic<std::size_t>* progress = nullptr; ///< told `at` after every round trip
+    std::size_t at = 0;                           ///< every block in [from, at) is listed (without slots)
     walk_end end{};
     bool done = false;
 

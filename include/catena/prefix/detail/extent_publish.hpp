@@ -60,6 +60,7 @@ public:
         auto const windows = (chain_.size() - at_) / window + 2;
         first_window_ = at_ / window;
         listed_to_ = memory_->template take<std::size_t>(windows);
+        orphans_ = memory_->template take<made_extent>(windows);
         made_ = memory_->template take<made_extent>(std::min(windows, most_new));
         changes_ = memory_->template take<change>(made_.size());
         ops_ = memory_->template take<op>(made_.size() + window + 3);
@@ -76,6 +77,13 @@ public:
                                                                   : walk_stop::free_slot;
             }
             if (at_ == chain_.size() || gap_) break;
+            if (at_ == next_orphan()) {
+                auto const adopted = co_await adopt(orphans_[at_ / window - first_window_]);
+                if (!adopted) co_return adopted.error();
+                if (*adopted) continue;
+                if (auto const r = co_await again.wait(s_); !r) co_return r.error();
+                continue;
+            }
             auto const before = at_;
             if (auto const r = co_await go_on(); !r) {
                 auto const why = r.error();
@@ -87,6 +95,8 @@ public:
             if (auto const r = co_await again.wait(s_); !r) co_return r.error();
         }
         counts_.behind_a_gap = chain_.size() - at_;
+        if (emptied_)
+            if (auto const r = co_await remove_if_empty(s_, state_, emptied_); !r) co_return r.error();
         bool orphans = false;
         for (auto const end : listed_to_) orphans |= end > at_;
         if (orphans) { // listed before the gap was known: the caller is told that they are not
@@ -111,7 +121,9 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> walk() {
         // Not into locations_: a walk that goes back a few blocks may end before one whose place it noted.
         if (seen_.empty()) seen_ = memory_->template take<location>(chain_.size());
-        chain_walk w{.chain = chain_, .from = at_ == 0 ? 0 : (at_ - 1) / window * window, .locations = seen_};
+        chain_walk w{.chain = chain_.first(next_orphan()),
+                     .from = at_ == 0 ? 0 : (at_ - 1) / window * window,
+                     .locations = seen_};
         extent_walker<Session, State> walker(s_, state_, std::span(&w, 1));
         if (auto const r = co_await walker.run(); !r) co_return r.error();
         end_ = w.end;
@@ -120,6 +132,43 @@ private:
             locations_[at_] = seen_[at_];
             ++(at_ < listed_to_[at_ / window - first_window_] ? counts_.inserted : counts_.already_present);
         }
+        co_return result<void>{};
+    }
+
+    /// Where the next of our extents begins whose parent lost to somebody else's; else the chain's end. A walk ends there, so that
+    /// it is counted by the extent that leads to it, which may have its bits already.
+    [[nodiscard]] std::size_t next_orphan() const noexcept {
+        for (auto const& o : orphans_)
+            if (o.ref && o.begin >= at_) return o.begin;
+        return chain_.size();
+    }
+    /// Makes it a child of the extent in which the walk ended. False: that was taken out of use.
+    [[nodiscard, gnu::noinline]] task<result<bool>> adopt(made_extent& orphan) {
+        for (bool counted = false; !counted;) {
+            word meta = 0;
+            std::array ops{op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
+                                   end_.children.with(chain_[orphan.begin], orphan.begin % window != 0).bits()),
+                           op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
+            if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
+            counted = ops[0].swapped();
+            end_.children = extent_children(counted ? ops[0].operand : ops[0].fetched);
+            auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
+            if (!counts) co_return counts.error();
+            if (!*counts) co_return false;
+        }
+        op take = op::cas(whole_extent(nullptr, orphan.ref.size_class()).parent_at(orphan.ref), orphan.parent.bits(),
+                          end_.extent.bits());
+        if (auto const r = co_await s_.submit(take); !r) co_return r.error();
+        orphan.ref = {};
+        if (take.swapped()) co_return true;
+        auto const r = co_await uncount(end_.extent); // somebody else did it, or buries it
+        if (!r) co_return r.error();
+        co_return true;
+    }
+    [[nodiscard, gnu::noinline]] task<result<void>> uncount(extent_ref parent) {
+        auto const last = co_await uncount_child(s_, state_.handle.tag(), parent);
+        if (!last) co_return last.error();
+        if (*last) emptied_ = parent;
         co_return result<void>{};
     }
 
@@ -328,6 +377,8 @@ private:
                 counts_.inserted += m.end - m.begin;
                 at_ = m.end;
             } else { // behind one of somebody else, which L1 leads over: it is counted when the walk comes to it
+                if (i != 0 && changes_[i - 1].outcome != mutation_outcome::inserted)
+                    orphans_[m.begin / window - first_window_] = m;
                 listed_to_[m.begin / window - first_window_] = m.end;
             }
         }
@@ -348,6 +399,7 @@ private:
         if (this_life && x.meta().dead()) { // nobody may have come to bury it
             auto const parent = co_await bury(s_, state_, theirs, x);
             if (!parent) co_return parent.error();
+            if (*parent) emptied_ = *parent;
         } else if (this_life) {
             state_.placements.put(x.first(), {.extent = theirs});
             if (has_parent && x.parent() && x.parent() != m.parent) { // null: somebody buries it
@@ -357,16 +409,13 @@ private:
             }
         }
         if (!has_parent) co_return result<void>{};
-        auto const last = co_await uncount_child(s_, state_.handle.tag(), m.parent);
-        if (!last) co_return last.error();
-        co_return result<void>{};
+        co_return co_await uncount(m.parent);
     }
 
     /// Frees what was made. counted: the first of it counts as a child of the extent before.
     [[nodiscard, gnu::noinline]] task<result<void>> give_up(bool counted) {
         if (counted) {
-            auto const last = co_await uncount_child(s_, state_.handle.tag(), end_.extent);
-            if (!last) co_return last.error();
+            if (auto const r = co_await uncount(end_.extent); !r) co_return r.error();
         }
         for (std::size_t i = 0; i < count_; ++i)
             if (auto const r = co_await discard(made_[i]); !r) co_return r.error();
@@ -392,6 +441,8 @@ private:
     std::size_t count_ = 0; ///< of made_
     std::size_t first_window_ = 0;
     std::span<std::size_t> listed_to_; ///< of each window: up to which block we listed it before the walk came to it
+    std::span<made_extent> orphans_;   ///< of each window: ours whose parent lost; until it is adopted
+    extent_ref emptied_;               ///< we uncounted its last child: perhaps nobody else frees it
     walk_end end_;
     bool gap_ = false;
     publish_counts counts_;

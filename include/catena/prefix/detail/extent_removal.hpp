@@ -108,12 +108,13 @@ template <typename Session, typename State>
         auto const dying = seen.when_dying();
         std::array ops{op::cas(extent_view::begin(e), seen.bits(), dying.bits()), op::read(e.at(), words, e.bytes())};
         if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
-        if (!ops[0].swapped()) co_return result<void>{}; // (one that was dying already had the same meta word)
+        if (!ops[0].swapped()) continue; // (one that was dying already had the same meta word)
         bool const empty = x.children().count() == 0 && x.lists_nothing();
         op decide =
             op::cas(extent_view::begin(e), dying.bits(), empty ? dying.when_dead().bits() : dying.when_spared().bits());
         if (auto const r = co_await s.submit(decide); !r) co_return r.error();
-        if (!empty || !decide.swapped()) co_return result<void>{};
+        if (!empty) co_return result<void>{};
+        if (!decide.swapped()) continue; // spared by somebody who saw it when it was not empty yet, or dead
         auto const parent = co_await bury(s, state, e, x);
         if (!parent) co_return parent.error();
         e = *parent;

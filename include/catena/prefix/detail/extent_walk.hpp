@@ -54,10 +54,10 @@ public:
         found_ = memory_->template take<std::optional<extent_ref>>(most);
     }
 
-    /// Walks all chains. deadline: of the channel's clock, 0 for none; chains that are not done then say timed_out.
-    [[nodiscard, gnu::noinline]] task<result<void>> run(std::chrono::nanoseconds deadline = {}) {
+    /// Walks all chains to their ends, or deadlines: after that no round trip begins for them.
+    [[nodiscard, gnu::noinline]] task<result<void>> run() {
         for (auto& w : walks_) w.at = w.from;
-        for (;;) {
+        while (anything_to_do()) {
             if (crowded_) begin_again();
             asking_ = 0;
             for (auto& w : walks_) {
@@ -66,17 +66,12 @@ public:
                 ask_for_what_is_needed(w);
             }
             if (auto const r = co_await round_trip(); !r) co_return r.error();
-            bool open = false;
             for (auto& w : walks_) {
                 follow(w);
-                open |= !w.done;
+                if (w.progress != nullptr) w.progress->store(w.at, std::memory_order_relaxed);
             }
-            if (!open) co_return result<void>{};
-            if (deadline.count() == 0 || s_.channel().now() < deadline) continue;
-            for (auto& w : walks_)
-                if (!w.done) stop(w, walk_stop::timed_out);
-            co_return result<void>{};
         }
+        co_return result<void>{};
     }
 
 private:
@@ -84,6 +79,23 @@ private:
         std::size_t windows = 0;
         for (auto const& w : walks) windows += 1 + (w.chain.size() - w.from) / window;
         return std::min<std::size_t>(64 + 4 * windows, State::options::batch_reads);
+    }
+
+    [[nodiscard]] bool anything_to_do() {
+        bool open = false;
+        bool timed = false;
+        for (auto const& w : walks_) {
+            open |= !w.done;
+            timed |= !w.done && w.deadline.count() != 0;
+        }
+        if (!timed) return open;
+        open = false;
+        auto const now = s_.channel().now();
+        for (auto& w : walks_) {
+            if (!w.done && w.deadline.count() != 0 && w.deadline <= now) stop(w, walk_stop::timed_out);
+            open |= !w.done;
+        }
+        return open;
     }
 
     // --- W1 and W2: what to read, what to ask ---

@@ -10,6 +10,7 @@
 #include <catena/prefix/location.hpp>
 
 #include <support/keys.hpp>
+#include <torture/extent_suite.hpp>
 #include <torture/pool_suite.hpp>
 #include <torture/prefix_suite.hpp>
 #include <torture/tree_suite.hpp>
@@ -60,6 +61,14 @@ struct three_wide_leaves : six_leaves {
     static constexpr std::size_t hotspot_bytes = 1024;
 };
 
+struct windows_of_four : extent_options {
+    static constexpr std::size_t window = 4;
+    static constexpr std::size_t batch_reads = 8;
+};
+struct windows_of_sixteen : windows_of_four { // longer than the smallest extents
+    static constexpr std::size_t window = 16;
+};
+
 constexpr std::array all{
     suite{"sherman",
           "sherman_tree, keys and values of a word",
@@ -88,6 +97,15 @@ constexpr std::array all{
     suite{"prefix",
           "prefix_index over sherman_tree: publish, match, forget",
           prefix_suite<sherman_tree<block_hash, location, four_blocks>>::run,
+          {.bytes = 192, .key_words = 2, .payload_words = 1}},
+    suite{"extents",
+          "extent_index over sherman_tree, windows of 4 blocks: publish, match, forget",
+          extent_suite<extent_index<sherman_tree<block_hash, extent_ref, four_blocks>, windows_of_four>, 14>::run,
+          {.bytes = 192, .key_words = 2, .payload_words = 1}},
+    suite{"extents-learned",
+          "extent_index over learned_hopscotch, windows of 16 blocks",
+          extent_suite<extent_index<learned_hopscotch<block_hash, extent_ref, three_wide_leaves>, windows_of_sixteen>,
+                       30>::run,
           {.bytes = 192, .key_words = 2, .payload_words = 1}},
     suite{"pool",
           "allocator, free lists, membership, catalog",

@@ -229,6 +229,11 @@ public:
         return words_[prelude_words + 2 * slot + 1];
     }
     [[nodiscard]] constexpr word* words() const noexcept { return words_; }
+    [[nodiscard]] constexpr bool lists_nothing() const noexcept {
+        bool nothing = true;
+        for (std::size_t i = 0; i < slots(); ++i) nothing &= !extent_word::present(place(i));
+        return nothing;
+    }
 
 private:
     word* words_ = nullptr;
@@ -248,11 +253,6 @@ public:
     [[nodiscard]] constexpr extent_ref parent() const noexcept { return extent_ref::from_word(parent_word()); }
     [[nodiscard]] constexpr block_hash first() const noexcept {
         return {.high = all_[1], .low = (tag(0) & ~word{1}) | meta().lowest_bit_of_key()};
-    }
-    [[nodiscard]] constexpr bool lists_nothing() const noexcept {
-        bool nothing = true;
-        for (std::size_t i = 0; i < slots(); ++i) nothing &= !extent_word::present(place(i));
-        return nothing;
     }
 
 private:

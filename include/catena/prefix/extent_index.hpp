@@ -195,10 +195,11 @@ public:
     /// How many extents the last verify() saw.
     [[nodiscard]] std::uint64_t extents() const noexcept { return extents_; }
 
-    /// Heads::recover: nothing of an extent needs it.
+    /// Heads::recover, and takes out of use what somebody who died was about to. Right answers do not need it. Reads every
+    /// extent, one a round trip.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<index_recovery>> recover(Session& s) {
-        return state_->heads.recover(s);
+        return detail::recover_extents(s, *state_);
     }
 
     /// Frees what clients that died held: Heads::reclaim, and extents that nobody can find. Takes a lease for each of both.

@@ -2,11 +2,12 @@
 // extent_forget: takes blocks of a chain off the list, leaf to root.
 //
 // Protocol   F1 walk the windows of these blocks, gaps and all (extent_walk.hpp).
-//            F2 from the last block to the first: CAS place: as read -> absent; for each extent, behind that, FAA removals.
-//            F3 extents that list nothing any more, as far as was read: extent_removal.hpp.
+//            F2 from the last block to the first: CAS place: as read -> absent; for each extent, behind that, FAA removals, and
+//               READ what is left of it.
+//            F3 extents that list nothing any more: extent_removal.hpp.
 // Dies       in F2: a part is taken off, from the leaf's end as far as one memory node goes. A copy of slots that somebody
 //            keeps and whose removal was not counted any more: prefix/extent_copies.hpp has the bound.
-// Cost       1 round trip for F1 if all is known, 1 for F2; F3 1 for each extent of which nothing was read that is listed.
+// Cost       1 round trip for F1 if all is known, 1 for F2; F3 for each extent that is empty.
 // Thread safety: as the session.
 #pragma once
 
@@ -40,18 +41,20 @@ public:
     [[nodiscard, gnu::noinline]] task<result<std::size_t>> run() {
         if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
         slots_ = memory_->template take<block_slot>(chain_.size());
-        ops_ = memory_->template take<op>(batch_ops + window + 1);
+        ops_ = memory_->template take<op>(batch_ops + window + 2);
         chain_walk w{.chain = chain_, .from = keep_ / window * window, .locations = {}, .slots = slots_};
         extent_walker<Session, State> walker(s_, state_, std::span(&w, 1));
         if (auto const r = co_await walker.run(); !r) co_return r.error();
+        emptied_ = memory_->template take<extent_ref>(chain_.size() - keep_);
         retry again;
         for (;;) {
+            emptied_count_ = 0;
             auto const lost = co_await take_off();
             if (!lost) co_return lost.error();
             if (!*lost) break;
             if (auto const r = co_await again.wait(s_); !r) co_return r.error();
         }
-        if (auto const r = co_await remove_empty(w.from); !r) co_return r.error();
+        if (auto const r = co_await remove_emptied(); !r) co_return r.error();
         co_return erased_;
     }
 
@@ -65,42 +68,50 @@ private:
     [[nodiscard, gnu::noinline]] task<result<bool>> take_off() {
         bool lost = false;
         for (auto end = chain_.size(); end > keep_;) {
+            auto const images = memory_->mark();
             std::size_t n = 0;
             auto begin = end;
             while (begin > keep_ && n < batch_ops) {
-                auto const e = slots_[begin - 1].extent; // its blocks, then its count
+                auto const e = slots_[begin - 1].extent; // its blocks, then its count, then what is left of it
                 auto const before = n;
                 for (; begin > keep_ && slots_[begin - 1].extent == e; --begin)
                     if (auto const& b = slots_[begin - 1]; to_take(begin - 1))
                         ops_[n++] = op::cas(extent_view::place_at(e, b.slot), b.place,
                                             extent_word::absent(b.meta.incarnation()));
-                if (n != before) ops_[n++] = op::faa(extent_view::removals_at(e), 1);
+                if (n == before) continue;
+                auto const bytes = extent_view::bytes_of(e.slots());
+                ops_[n++] = op::faa(extent_view::removals_at(e), 1);
+                ops_[n++] = op::read(extent_view::begin(e), memory_->image(bytes), bytes);
             }
             if (n != 0)
                 if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+            extent_ref e;
             for (auto const& o : ops_.first(n)) {
+                if (o.kind == op_kind::read) note_emptied(e, static_cast<word*>(o.local));
                 if (o.kind != op_kind::cas) continue;
                 while (!to_take(end - 1)) --end;
                 --end;
+                e = slots_[end].extent;
                 erased_ += o.swapped() ? 1 : 0;
                 slots_[end].place = o.swapped() ? o.operand : o.fetched;
                 lost |= to_take(end);
             }
             end = begin;
+            memory_->reset_to(images);
         }
         co_return lost;
     }
+    /// Of several who take blocks off an extent at the same time the last one sees that it is empty.
+    void note_emptied(extent_ref e, word* words) noexcept {
+        extent_view const x(words, e.slots());
+        if (!x.lists_nothing() || x.children().count() != 0) return;
+        if (emptied_count_ == 0 || emptied_[emptied_count_ - 1] != e) emptied_[emptied_count_++] = e;
+    }
 
     /// F3, leaf to root.
-    [[nodiscard, gnu::noinline]] task<result<void>> remove_empty(std::size_t from) {
-        for (auto end = chain_.size(); end > from;) {
-            auto const e = slots_[end - 1].extent;
-            bool empty = static_cast<bool>(e);
-            for (; end > from && slots_[end - 1].extent == e; --end)
-                empty &= !extent_word::present(slots_[end - 1].place);
-            if (!empty) continue;
+    [[nodiscard, gnu::noinline]] task<result<void>> remove_emptied() {
+        for (auto const e : emptied_.first(emptied_count_))
             if (auto const r = co_await remove_if_empty(s_, state_, e); !r) co_return r.error();
-        }
         co_return result<void>{};
     }
 
@@ -112,6 +123,8 @@ private:
     scratch_lease memory_;
     std::span<block_slot> slots_;
     std::span<op> ops_;
+    std::span<extent_ref> emptied_; ///< perhaps: as they were read
+    std::size_t emptied_count_ = 0;
     std::size_t erased_ = 0;
 };
 

@@ -17,7 +17,9 @@
 #include <catena/core/task.hpp>
 #include <catena/index/index.hpp>
 #include <catena/layout/node.hpp>
+#include <catena/pool/membership.hpp>
 #include <catena/pool/reclaim.hpp>
+#include <catena/prefix/detail/extent_removal.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/extent.hpp>
 
@@ -48,6 +50,38 @@ template <typename Session, typename State>
     };
     if (auto const r = co_await for_each_head(s, state, learn); !r) co_return r.error();
     co_return all;
+}
+
+/// Finishes what clients that died while they took extents out of use left: dead ones are buried, dying ones decided.
+template <typename Session, typename State>
+[[nodiscard, gnu::noinline]] task<result<index_recovery>> recover_extents(Session& s, State& state) {
+    auto report = co_await state.heads.recover(s);
+    if (!report) co_return report.error();
+    std::vector<extent_ref> all;
+    auto const list = [&all](auto some) -> task<result<void>> {
+        for (auto const& e : some) all.push_back(e.value);
+        co_return result<void>{};
+    };
+    if (auto const r = co_await for_each_head(s, state, list); !r) co_return r.error();
+    std::vector<word> words(extent_class::bytes(extent_class::count - 1) / word_bytes);
+    for (auto const e : all) {
+        if (auto const r = co_await keep_lease(s); !r) co_return r.error();
+        whole_extent const x(words.data(), e.size_class());
+        op look = op::read(e.at(), words.data(), e.bytes());
+        if (auto const r = co_await s.submit(look); !r) co_return r.error();
+        ++report->nodes;
+        bool const this_life = (x.meta().incarnation() & extent_ref::incarnation_mask) == e.incarnation() &&
+                               x.meta().index_tag() == state.handle.tag();
+        if (this_life && x.meta().dead()) {
+            if (auto const r = co_await bury(s, state, e, x); !r) co_return r.error();
+        } else if (this_life && x.lists_nothing() && x.children().count() == 0) {
+            if (auto const r = co_await remove_if_empty(s, state, e); !r) co_return r.error();
+        } else if (this_life && x.meta().dying()) {
+            auto const r = co_await still_counts(s, e, state.handle.tag(), x.meta().bits());
+            if (!r) co_return r.error();
+        }
+    }
+    co_return *report;
 }
 
 /// What check_extents() knows of one of them.

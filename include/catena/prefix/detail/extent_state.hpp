@@ -23,23 +23,34 @@ struct extent_options {
 
 namespace detail {
 
-/// How many windows behind the last known one to ask for at once: twice as many as it paid lately, so that a wrong guess
-/// costs at most as much as it saves.
+/// What to ask for before it is known to be needed, from what paid lately.
 class window_guess {
 public:
-    [[nodiscard]] std::size_t next() const noexcept {
-        return std::min(2 * average_.load(std::memory_order_relaxed) / one, most);
+    /// Did one in sixteen of the last chains lead to what other clients had listed? Then it pays to ask for that at once.
+    [[nodiscard]] bool others_are_at_work() const noexcept {
+        return others_.load(std::memory_order_relaxed) >= one / 16;
     }
-    /// So many of the extents that were asked for are there.
-    void learn(std::size_t found) noexcept {
-        auto const old = average_.load(std::memory_order_relaxed);
-        average_.store(old - old / 8 + std::min(found, most) * one / 8, std::memory_order_relaxed);
+    /// How many windows behind the last known one to ask for at once: twice as many as were found lately, so that a wrong guess
+    /// costs at most as much as it saves.
+    [[nodiscard]] std::size_t next() const noexcept {
+        return std::min(2 * windows_.load(std::memory_order_relaxed) / one, most);
+    }
+    /// So many extents were met that this client did not know, by so many chains. asked: it had asked beforehand.
+    void learn(std::size_t met, std::size_t chains, bool asked) noexcept {
+        move(others_, met != 0 ? one : 0);
+        if (met != 0 || asked) move(windows_, std::min(met / chains, most) * one);
     }
     static constexpr std::size_t most = 64;
 
 private:
-    static constexpr std::size_t one = 64;
-    std::atomic<std::size_t> average_{4 * one};
+    static constexpr std::size_t one = 256;
+    static void move(std::atomic<std::size_t>& average, std::size_t towards) noexcept {
+        auto const old = average.load(std::memory_order_relaxed);
+        if (old != towards)
+            average.store((15 * old + towards + (towards > old ? 15 : 0)) / 16, std::memory_order_relaxed);
+    }
+    std::atomic<std::size_t> others_{0};
+    std::atomic<std::size_t> windows_{4 * one};
 };
 
 /// Heads: the index from the hash of an extent's first block to its address.

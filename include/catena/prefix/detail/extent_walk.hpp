@@ -7,6 +7,8 @@
 // W2  Where the last of these ends, or an extent in which the chain leaves its run, there may be a child that this client does
 //     not know (X4): its first block is asked for in the index, and with it the first blocks of the next windows (window_guess).
 //     The question goes along with the READs of W1 where it can be foreseen, else it follows; what is found is read next.
+// W4  Where other clients are at work (window_guess) the last known extent is read as a whole, as it may have grown, and the windows
+//     behind it are asked for in W1's round trip already.
 // W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
 // Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
 //            where the chain leaves an extent unforeseen; 1 more for what the index told.
@@ -71,6 +73,7 @@ public:
                 if (w.progress != nullptr) w.progress->store(w.at, std::memory_order_relaxed);
             }
         }
+        state_.guess.learn(met_, walks_.size(), eager_);
         co_return result<void>{};
     }
 
@@ -156,10 +159,21 @@ private:
                 begin = i;
             }
         }
-        if (!last || last->slots == 0 || !w.slots.empty()) return;
+        if (!last || !w.slots.empty()) return;
+        if (eager_) look_beyond(w, begin);
+        if (last->slots == 0) return;
         auto const end = begin + std::min<std::size_t>(foreseen(w, begin, last->slots), window - begin % window);
         auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
         if (prints != 0 && end > w.at && (last->children & prints) == prints) ask_from(w, end);
+    }
+
+    /// W4, behind the last known extent.
+    void look_beyond(chain_walk const& w, std::size_t begin) noexcept {
+        auto& e = list_[list_.find(w.chain[begin])];
+        auto const most = std::min({e.ref.slots(), window - begin % window, w.chain.size() - begin});
+        if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(most));
+        auto const next = (begin / window + 1) * window;
+        if (next < w.chain.size() && next > w.at) ask_from(w, next);
     }
 
     /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.
@@ -224,8 +238,8 @@ private:
             e.want = static_cast<std::uint32_t>(e.ref.slots());
             state_.placements.put(keys[i], {.extent = e.ref});
         }
-        state_.guess.learn(hits);
-        ahead_ = hits == keys.size() ? std::min(2 * hits, window_guess::most) : state_.guess.next();
+        met_ += hits;
+        if (hits != 0) ahead_ = std::min(std::max(2 * hits, state_.guess.next()), window_guess::most);
         co_return result<void>{};
     }
     [[nodiscard, gnu::noinline]] task<result<void>> read(std::span<op> reads) { co_return co_await s_.submit(reads); }
@@ -363,10 +377,12 @@ private:
     std::span<op> ops_;
     std::span<block_hash> asked_; ///< of the next round trip
     std::span<std::optional<extent_ref>> found_;
-    std::size_t asking_ = 0;                  ///< of asked_
-    std::size_t ahead_ = state_.guess.next(); ///< windows to ask for beyond the one that is needed
-    bool crowded_ = false;                    ///< the list was too short for what is known
-    bool stale_ = false;                      ///< the index told of an extent that was none any more
+    std::size_t asking_ = 0; ///< of asked_
+    bool crowded_ = false;   ///< the list was too short for what is known
+    bool const eager_ = state_.guess.others_are_at_work();
+    std::size_t ahead_ = eager_ ? state_.guess.next() : 0; ///< windows to ask for beyond the one that is needed
+    std::size_t met_ = 0;                                  ///< extents that this client did not know
+    bool stale_ = false;                                   ///< the index told of an extent that was none any more
     std::chrono::nanoseconds begun_ = s_.channel().now();
     word* spare_image_ = nullptr; ///< for a copy; of the list's memory
     retry again_;

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Round trips, verbs and bytes of an extent_index: exact, on one memory node, with a lease that nobody renews.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/chains.hpp>
+#include <support/costs.hpp>
+#include <support/world.hpp>
+
+#include <catena/index/chime_tree.hpp>
+#include <catena/prefix/extent_index.hpp>
+
+using namespace catena;
+using namespace catena::test;
+
+namespace {
+
+using index_type = extent_index<chime_tree<block_hash, extent_ref>>;
+using chain = std::vector<block_hash>;
+constexpr std::size_t window = extent_options::window;
+
+struct client {
+    explicit client(local_client& c, index_type index) : s(&c.s), own(std::move(index)) {}
+    match_answer match(std::span<block_hash const> c) { return ok(sync_wait(*s, own.match(*s, c, {}))); }
+    publish_counts publish(std::span<block_hash const> c, std::size_t from = 0, match_end const& after = {}) {
+        auto l = places(1, c.size());
+        return ok(sync_wait(*s, own.publish(*s, c, l, from, after)));
+    }
+    std::size_t forget(std::span<block_hash const> c) { return ok(sync_wait(*s, own.forget(*s, c, 0, {}))); }
+    template <typename Call>
+    [[nodiscard]] fabric_stats cost(Call call) {
+        auto const b = s->stats();
+        call();
+        auto const a = s->stats();
+        fabric_stats d;
+        d.round_trips = a.round_trips - b.round_trips;
+        d.reads = a.reads - b.reads;
+        d.writes = a.writes - b.writes;
+        d.cas = a.cas - b.cas;
+        d.faa = a.faa - b.faa;
+        d.bytes_read = a.bytes_read - b.bytes_read;
+        return d;
+    }
+    local_session* s;
+    index_type own;
+};
+
+struct extent_world {
+    extent_world() {
+        for (std::uint64_t i = 1; i < 100; ++i) (void)first.publish(chain_of(i, 3 * window)); // other people's blocks
+    }
+    world w{64U << 20U};
+    client first{w.first, ok(index_type::create(w.first.s, "t", 8U << 20U))};
+    local_client joined = w.join();
+    client second{joined, ok(index_type::open(joined.s, "t", 8U << 20U))};
+};
+
+[[nodiscard]] chain joined(std::span<block_hash const> begin, std::span<block_hash const> end) {
+    chain c(begin.begin(), begin.end());
+    c.insert(c.end(), end.begin(), end.end());
+    return c;
+}
+
+/// Of a READ of all slots that a chain of n blocks needs: one READ a window.
+[[nodiscard]] std::uint64_t bytes_of_match(std::size_t n) {
+    std::uint64_t bytes = 0;
+    for (; n > 0; n -= std::min(n, window)) bytes += extent_view::bytes_of(std::min(n, window));
+    return bytes;
+}
+
+} // namespace
+
+TEST_CASE("a match of a chain that the client knows is one round trip, one READ an extent", "[budget][extents]") {
+    extent_world f;
+    auto const n = GENERATE(std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{33}, std::size_t{1000});
+    auto const c = chain_of(1000, n);
+    REQUIRE(f.first.publish(c).inserted == n);
+    REQUIRE(f.first.match(c).blocks == n);
+    auto const d = f.first.cost([&] { REQUIRE(f.first.match(c).blocks == n); });
+    REQUIRE(d.round_trips == 1);
+    REQUIRE(d.reads <= 2); // extents that one publish made lie one behind the other, save where a chunk ends
+    REQUIRE(d.bytes_read >= bytes_of_match(n));
+    auto const whole_extents = (n - 1) / window * extent_class::bytes(extent_class::count - 1);
+    REQUIRE(d.bytes_read <= whole_extents + extent_view::bytes_of(n - (n - 1) / window * window));
+    REQUIRE(d.writes + d.cas + d.faa == 0);
+    if (n <= window) REQUIRE(d.bytes_read == bytes_of_match(n));
+    // Nothing but a question to the index tells that no longer one is there; and that only where something may be.
+    auto const longer = joined(c, chain_of(2000, 100));
+    (void)f.first.match(longer);
+    REQUIRE(f.first.cost([&] { REQUIRE(f.first.match(longer).blocks == n); }).round_trips == 1);
+}
+
+TEST_CASE("a match of a chain that the client never saw asks the index and reads", "[budget][extents]") {
+    extent_world f;
+    auto const c = chain_of(1000, 5 * window);
+    REQUIRE(f.first.publish(c).inserted == c.size());
+    (void)f.second.match(chain_of(1, 96)); // the index itself is known
+    auto const d = f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); });
+    REQUIRE(d.round_trips <= 4);
+    REQUIRE(f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); }).round_trips == 1);
+    auto const nowhere = f.second.cost([&] { REQUIRE(f.second.match(chain_of(3000, 100)).blocks == 0); });
+    REQUIRE(nowhere.round_trips == 1); // none of its first blocks is listed
+}
+
+TEST_CASE("chains of extents that are matched together share one round trip", "[budget][extents]") {
+    extent_world f;
+    std::vector<chain> chains;
+    for (std::uint64_t c = 1; c <= 5; ++c) chains.push_back(chain_of(c, 3 * window));
+    std::vector<std::span<block_hash const>> const spans(chains.begin(), chains.end());
+    std::vector<match_answer> answers(spans.size());
+    auto& s = *f.first.s;
+    REQUIRE(f.first.cost([&] { ok(sync_wait(s, f.first.own.match_many(s, spans, answers))); }).round_trips == 1);
+    for (auto const& a : answers) REQUIRE(a.blocks == 3 * window);
+}
+
+TEST_CASE("a publish of a new chain writes its extents and inserts them", "[budget][extents]") {
+    extent_world f;
+    auto const n = GENERATE(std::size_t{1}, std::size_t{32}, std::size_t{100});
+    std::uint64_t total = 0;
+    std::uint64_t total_after = 0;
+    constexpr std::uint64_t rounds = 40;
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+        auto const c = chain_of(1000 + i, n);
+        total += f.first.cost([&] { REQUIRE(f.first.publish(c).inserted == n); }).round_trips;
+        auto const known = f.first.cost([&] { REQUIRE(f.first.publish(c).already_present == n); });
+        REQUIRE(known.round_trips == 1);
+        REQUIRE(known.writes + known.cas == 0);
+        // A new conversation behind a prompt that is known: after the match that found the prompt.
+        auto const branch = joined(chain_of(1, window), chain_of(5000 + i, n));
+        auto const a = f.first.match(branch);
+        REQUIRE(a.blocks == window);
+        total_after += f.first.cost([&] { REQUIRE(f.first.publish(branch, window, a.end).inserted == n); }).round_trips;
+    }
+    std::cout << "publish of " << n << " new blocks: " << each(total, rounds) << " round trips, "
+              << each(total_after, rounds) << " after a match\n";
+    REQUIRE(total <= rounds * 7);
+    REQUIRE(total_after <= rounds * 6); // leaves of the index that split are in it
+}
+
+TEST_CASE("blocks that go to an extent that is there take two round trips after a match", "[budget][extents]") {
+    extent_world f;
+    auto const c = chain_of(1000, 17);
+    REQUIRE(f.first.publish(std::span(c).first(6)).inserted == 6);
+    auto const all = std::span(c);
+    auto const a = f.first.match(all.first(11));
+    REQUIRE(a.blocks == 6);
+    auto d = f.first.cost([&] { REQUIRE(f.first.publish(all.first(11), 6, a.end).inserted == 5); });
+    REQUIRE(d.round_trips == 2); // tags, places
+    REQUIRE(d.cas == 10);
+    REQUIRE(d.reads == 2);
+    REQUIRE(d.writes == 0);
+    d = f.first.cost([&] { REQUIRE(f.first.publish(all, 11).inserted == 6); });
+    REQUIRE(d.round_trips == 3);                              // and to look
+    auto const short_match = f.first.match(all.first(3)).end; // what comes behind it was not looked at
+    d = f.first.cost([&] { REQUIRE(f.first.publish(all, 3, short_match).already_present == 14); });
+    REQUIRE(d.round_trips <= 3);
+    REQUIRE(d.writes == 0);
+}
+
+TEST_CASE("a forget looks, takes off, and frees what is empty", "[budget][extents]") {
+    extent_world f;
+    auto const c = chain_of(1, 3 * window);
+    REQUIRE(f.first.publish(joined(c, chain_of(7000, 1))).inserted == 1);
+    auto const part = f.first.cost([&] {
+        REQUIRE(ok(sync_wait(*f.first.s, f.first.own.forget(*f.first.s, c, window + 3, {}))) == 2 * window - 3);
+    });
+    REQUIRE(part.cas == 2 * window - 3);
+    REQUIRE(part.faa == 2);
+    REQUIRE(part.writes == 0);
+    REQUIRE(part.round_trips == 3); // the last window's extent is empty, but has a child: one look at it
+    auto const again = f.first.cost([&] { REQUIRE(f.first.forget(std::span(c).subspan(0, 0)) == 0); });
+    REQUIRE(again.round_trips == 0);
+    auto const whole = f.first.cost([&] { REQUIRE(f.first.forget(chain_of(2, 3 * window)) == 3 * window); });
+    std::cout << "forget of three windows that are freed: " << whole.round_trips << " round trips\n";
+    REQUIRE(whole.round_trips <= 2 + 3 * 12);
+}

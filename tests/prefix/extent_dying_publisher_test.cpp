@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client dies at every single operation of a publish and of a forget of extents, its last WRITE torn: those who live on find
+// a prefix with the right places, list what is missing, and take everything off again.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <support/catch.hpp>
+#include <support/chains.hpp>
+#include <support/mortal_fabric.hpp>
+#include <support/world.hpp>
+
+#include <catena/index/sherman_tree.hpp>
+#include <catena/prefix/extent_index.hpp>
+
+using namespace catena;
+using namespace catena::test;
+
+namespace {
+
+constexpr std::size_t window = 8;
+struct short_windows : extent_options {
+    static constexpr std::size_t window = ::window;
+};
+struct four_entries : tree_options {
+    static constexpr std::size_t node_bytes = 192;
+};
+using index_type = extent_index<sherman_tree<block_hash, extent_ref, four_entries>, short_windows>;
+using chain = std::vector<block_hash>;
+
+struct scene {
+    using victim_client = basic_client<mortal_fabric>;
+    static constexpr std::size_t cache_bytes = 1U << 16U;
+
+    /// Lists c[from..] in segment 1 as the one who will die; in segment 2 as the one who lives on.
+    [[nodiscard]] result<void> publish(chain const& c, std::size_t from = 0, match_end const& after = {}) {
+        auto l = places(1, c.size());
+        auto const r = sync_wait(victim.s, victims.publish(victim.s, c, l, from, after));
+        return r ? result<void>{} : r.error();
+    }
+    [[nodiscard]] result<void> forget(chain const& c) {
+        auto const r = sync_wait(victim.s, victims.forget(victim.s, c, 0, {}));
+        return r ? result<void>{} : r.error();
+    }
+    /// A prefix, in the places where it was listed.
+    std::size_t require_match(chain const& c) {
+        std::vector<location> out(c.size());
+        auto const n = ok(sync_wait(s, own.match(s, c, out))).blocks;
+        for (std::size_t i = 0; i < n; ++i) {
+            REQUIRE((out[i] == location(1, i) || out[i] == location(2, i)));
+        }
+        return n;
+    }
+    void require_all_works(std::span<chain const> chains) {
+        for (auto const& c : chains) (void)require_match(c);
+        for (auto const& c : chains) {
+            auto l = places(2, c.size());
+            auto const counts = ok(sync_wait(s, own.publish(s, c, l)));
+            REQUIRE(counts.behind_a_gap == 0);
+            REQUIRE(require_match(c) == c.size());
+            std::vector<location> out(c.size());
+            (void)ok(sync_wait(s, own.match(s, c, out)));
+            REQUIRE(out == l);
+        }
+        require_sound();
+        for (auto const& c : chains) (void)ok(sync_wait(s, own.forget(s, c, 0, {})));
+        for (auto const& c : chains) REQUIRE(require_match(c) == 0);
+        REQUIRE(require_sound().entries == 0);
+    }
+    index_check require_sound() {
+        auto check = ok(sync_wait(s, own.verify(s)));
+        std::string all;
+        for (auto const& v : check.violations) all += v + "; ";
+        expect(all.empty(), "the index is not sound: " + all);
+        return check;
+    }
+
+    pool_options options{.lease = std::chrono::milliseconds(1), .chunk_bytes = 4096};
+    world w{1U << 20U, 1, options};
+    local_session& s = w.first.s;
+    index_type own = ok(index_type::create(s, "t", cache_bytes));
+    mortal_fabric mortal{w.fabric};
+    victim_client victim = victim_client::join(mortal, options);
+    index_type victims = ok(index_type::open(victim.s, "t", cache_bytes));
+};
+
+[[nodiscard]] chain joined(std::span<block_hash const> begin, chain const& end) {
+    chain c(begin.begin(), begin.end());
+    c.insert(c.end(), end.begin(), end.end());
+    return c;
+}
+
+/// prepare, then act until it dies. chains: all that there are.
+void die_at_every_operation(std::span<chain const> chains, std::function<void(scene&)> const& prepare,
+                            std::function<result<void>(scene&)> const& act) {
+    std::uint64_t operations = 1;
+    std::uint64_t found_again = 0;
+    for (std::uint64_t last = 0; last <= operations; ++last) { // the first time it lives, to count
+        CAPTURE(last, operations);
+        scene t;
+        prepare(t);
+        auto const before = t.mortal.life().operations;
+        t.mortal.life().tear = last;
+        if (last > 0) t.mortal.life().operations_left = last;
+        auto const done = act(t);
+        if (last == 0) {
+            ok(done);
+            operations = t.mortal.life().operations - before;
+            REQUIRE(operations > 4);
+        } else {
+            REQUIRE_FALSE(done);
+        }
+        t.require_all_works(chains);
+        if (last % 4 != 0 || last == 0) continue;
+        found_again += ok(sync_wait(t.s, t.own.reclaim(t.s))).bytes; // waits for a lease
+        t.require_all_works(chains);
+    }
+    REQUIRE(found_again > 0);
+}
+
+chain const trunk = chain_of(1, 3 * window + 3);
+
+} // namespace
+
+TEST_CASE("extents: who dies in a publish of a new chain leaves a prefix", "[extents]") {
+    std::vector<chain> const all{trunk};
+    die_at_every_operation(
+        all, [](scene&) {}, [](scene& t) { return t.publish(trunk); });
+}
+
+TEST_CASE("extents: who dies in a publish that goes on from a match leaves a prefix", "[extents]") {
+    std::vector<chain> const all{joined(trunk, chain_of(2, 2 * window + 3))}; // fills slots, then new extents
+    auto const prepare = [](scene& t) { ok(t.publish(trunk)); };
+    auto const go_on = [&](scene& t) -> result<void> {
+        auto const a = sync_wait(t.victim.s, t.victims.match(t.victim.s, all.front(), {}));
+        if (!a) return a.error();
+        return t.publish(all.front(), a->blocks, a->end);
+    };
+    die_at_every_operation(all, prepare, go_on);
+}
+
+TEST_CASE("extents: who dies in a publish of a branch leaves the trunk as it was", "[extents]") {
+    std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
+    auto const prepare = [](scene& t) { ok(t.publish(trunk)); };
+    die_at_every_operation(all, prepare, [&](scene& t) {
+        auto const done = t.publish(all[1]);
+        REQUIRE(t.require_match(trunk) == trunk.size());
+        return done;
+    });
+}
+
+TEST_CASE("extents: who dies where somebody else has listed a part of the chain does no harm", "[extents]") {
+    std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
+    auto const prepare = [&](scene& t) {
+        for (auto const& c : all) ok(t.publish(c));
+        // A gap in the first window: what lies behind is there already.
+        (void)ok(sync_wait(t.s, t.own.forget(t.s, std::span(trunk).first(5), 3, {})));
+    };
+    die_at_every_operation(all, prepare, [&](scene& t) { return t.publish(all[1]); });
+}
+
+TEST_CASE("extents: who dies in a forget leaves a prefix", "[extents]") {
+    std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
+    auto const prepare = [&](scene& t) { ok(t.publish(trunk)); };
+    die_at_every_operation(all, prepare, [&](scene& t) { return t.forget(trunk); });
+}
+
+TEST_CASE("extents: who dies in a forget of a branch leaves the trunk as it was", "[extents]") {
+    std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
+    auto const prepare = [&](scene& t) {
+        for (auto const& c : all) ok(t.publish(c));
+    };
+    die_at_every_operation(all, prepare, [&](scene& t) {
+        auto const r = sync_wait(t.victim.s, t.victims.forget(t.victim.s, all[1], window + 4, {}));
+        REQUIRE(t.require_match(trunk) == trunk.size());
+        return r ? result<void>{} : r.error();
+    });
+}

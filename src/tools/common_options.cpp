@@ -19,7 +19,6 @@ common_options::common_options(CLI::App& app, common_settings& s) : app_(app), s
     synthetic_parameters const synthetic;
     s_.requests = synthetic.requests;
     s_.seed = synthetic.seed;
-    strategy_ = name(client_defaults.strategy);
     cache_ = exact_size(client_defaults.client_cache_bytes);
     app_.get_formatter()->column_width(32);
 }
@@ -48,12 +47,14 @@ CLI::Option* common_options::add_trace() {
     return file;
 }
 
-void common_options::add_lookup() {
-    std::vector<std::string_view> const strategies(match_strategy_names.begin(), match_strategy_names.end());
-    app_.add_option("--strategy", strategy_, joined(strategies))
+void common_options::add_lookup(std::span<match_strategy const> strategies, match_strategy usual) {
+    std::vector<std::string_view> names;
+    for (auto const each : strategies) names.push_back(name(each));
+    strategy_ = name(usual);
+    app_.add_option("--strategy", strategy_, joined(names))
         ->option_text(fmt::format("NAME [{}]", strategy_))
-        ->check(one_of(strategies, "strategy"));
-    app_.add_option("--client-cache", cache_, "Bound of the cache of inner nodes of each client")
+        ->check(one_of(names, "strategy"));
+    app_.add_option("--client-cache", cache_, "Bound of what each client remembers of the index")
         ->option_text(fmt::format("SIZE [{}]", cache_))
         ->check(a_size());
 }

@@ -21,7 +21,7 @@ struct common_settings {
     std::uint64_t requests = 0; ///< of a generated trace
     std::uint64_t seed = 0;
 
-    match_strategy strategy = match_strategy::batched;
+    match_strategy strategy = match_strategy::extents;
     std::uint64_t client_cache_bytes = 0;
 
     std::string json; ///< file, "-" for standard output, empty for none

@@ -3,6 +3,7 @@
 // Thread safety: none needed; call from one thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <catena/core/result.hpp>
@@ -14,7 +15,10 @@ namespace catena::tools {
 struct settings : common_settings {
     std::string pool;
     std::string index;
+    std::uint64_t hot_cache_bytes = 0;
     unsigned threads = 1;
+    unsigned clients = 1;
+    bool compare = false;
     bool verify = false;
 };
 

@@ -32,17 +32,20 @@ value_position find_size(std::string_view uri) {
 } // namespace
 
 std::uint64_t sufficient_node_size(pool_use const& use) {
-    constexpr double bytes_a_block = 64;     // a rule of thumb for when nothing was measured
-    constexpr std::uint64_t measured = 1000; // fewer blocks say more about chunks than about blocks
+    double const bytes_a_block = use.by_extents ? 40 : 64; // a rule of thumb for when nothing was measured
+    constexpr std::uint64_t measured = 1000;               // fewer blocks say more about chunks than about blocks
     constexpr double reserve = 1.25;
     constexpr std::uint64_t smallest = std::uint64_t{16} << 20U;
+    // One for each size of an extent or node, of 1 MiB (less in small pools), on each memory node, turn by turn.
+    constexpr std::uint64_t chunks_a_session = std::uint64_t{6} << 20U;
     auto const each =
         use.blocks_listed < measured
             ? bytes_a_block
             : std::max(bytes_a_block, static_cast<double>(use.bytes_taken) / static_cast<double>(use.blocks_listed));
     auto const nodes = std::max(1U, use.memory_nodes);
-    auto const needed = static_cast<std::uint64_t>(each * reserve * static_cast<double>(use.blocks_expected)) / nodes;
-    return std::bit_ceil(std::max({needed, 2 * (use.pool_bytes / nodes), smallest}));
+    auto const blocks = static_cast<std::uint64_t>(each * reserve * static_cast<double>(use.blocks_expected)) / nodes;
+    auto const chunks = (std::max(1U, use.sessions) - 1) * chunks_a_session; // those of one are in the reserve
+    return std::bit_ceil(std::max({blocks + chunks, 2 * (use.pool_bytes / nodes), smallest}));
 }
 
 std::string with_size(std::string_view uri, std::uint64_t bytes) {

@@ -16,6 +16,8 @@ struct pool_use {
     std::uint64_t blocks_listed = 0;   ///< by this run
     std::uint64_t blocks_expected = 0; ///< different blocks of the whole trace
     std::uint32_t memory_nodes = 1;
+    std::uint32_t sessions = 1; ///< each cuts its blocks from chunks of its own
+    bool by_extents = false;    ///< how they are stored
 };
 
 /// Bytes of each memory node that should be enough for the whole trace: a power of two, at least twice what was there.

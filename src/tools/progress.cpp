@@ -30,9 +30,9 @@ std::string time_left(replay_state const& state, double share) {
 
 } // namespace
 
-std::string progress_line(replay_state const& state, std::size_t columns) {
+std::string progress_line(replay_state const& state, std::size_t columns, std::string const& label) {
     auto const share = state.of == 0 ? 0.0 : static_cast<double>(state.requests) / static_cast<double>(state.of);
-    auto text = fmt::format("{:3.0f} %", std::floor(100 * share));
+    auto text = fmt::format("{}{}{:3.0f} %", label, label.empty() ? "" : "  ", std::floor(100 * share));
     constexpr std::size_t smallest_bar = 12;
     constexpr std::size_t largest_bar = 42;
     constexpr std::string_view gap = "  ";
@@ -58,7 +58,7 @@ void progress_bar::show(replay_state const& state) {
     if (!enabled_) return;
     auto const now = std::chrono::steady_clock::now();
     if (drawn_ && now - last_ < redraw) return;
-    fmt::print(out_, "\r{}\x1b[K", progress_line(state, columns_of(out_) - 1));
+    fmt::print(out_, "\r{}\x1b[K", progress_line(state, columns_of(out_) - 1, label_));
     std::fflush(out_);
     drawn_ = true;
     last_ = now;

@@ -7,21 +7,23 @@
 #include <cstddef>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "tools/replay.hpp"
 
 namespace catena::tools {
 
 /// "[####....]  52 %  6,250 of 12,031 requests  1 s left  hit 36.1 %  5,210 a second", at most `columns` wide:
-/// what does not fit is left out from the right, the bar first shrinks.
-[[nodiscard]] std::string progress_line(replay_state const& state, std::size_t columns);
+/// what does not fit is left out from the right, the bar first shrinks. A label stands before the percentage.
+[[nodiscard]] std::string progress_line(replay_state const& state, std::size_t columns, std::string const& label = {});
 
 class progress_bar {
 public:
     static constexpr std::chrono::milliseconds redraw{100}; ///< ten times a second at most
 
     /// Draws on `out` only if `enabled`.
-    progress_bar(std::FILE* out, bool enabled) : out_(out), enabled_(enabled) {}
+    progress_bar(std::FILE* out, bool enabled, std::string label = {})
+        : out_(out), enabled_(enabled), label_(std::move(label)) {}
     ~progress_bar() { clear(); }
     progress_bar(progress_bar const&) = delete;
     progress_bar& operator=(progress_bar const&) = delete;
@@ -32,6 +34,7 @@ public:
 private:
     std::FILE* out_;
     bool enabled_;
+    std::string label_;
     bool drawn_ = false;
     std::chrono::steady_clock::time_point last_{};
 };

@@ -23,7 +23,7 @@ double microseconds_since(clock::time_point start) {
 
 // What the threads of one replay share.
 struct shared_state {
-    client const& pool;
+    std::span<client const> clients;
     trace const& requests;
     chain_maker const& chains;
     std::atomic<bool> const* stop;
@@ -47,6 +47,7 @@ public:
         while (!shared_.stopped() && !shared_.failed.load(std::memory_order_relaxed)) {
             auto const at = shared_.next.fetch_add(1, std::memory_order_relaxed);
             if (at >= shared_.requests.requests.size()) return;
+            client_ = &shared_.clients[at % shared_.clients.size()];
             if (!serve(shared_.requests.requests[at], shared_.hits[at])) {
                 shared_.failed.store(true, std::memory_order_relaxed);
                 return;
@@ -78,7 +79,7 @@ private:
     bool match(request const& r, std::size_t& hit) {
         locations_.assign(chain_.size(), location{});
         auto const start = clock::now();
-        auto const found = shared_.pool.match(chain_, locations_);
+        auto const found = client_->match(chain_, locations_);
         auto const took = microseconds_since(start);
         if (!found) return fail(found.error(), false, r);
         hit = found->blocks;
@@ -93,7 +94,7 @@ private:
         auto const places = std::span{locations_}.subspan(hit);
         std::transform(missing.begin(), missing.end(), places.begin(), made_up_location);
         auto const start = clock::now();
-        auto const listed = shared_.pool.publish(chain_, locations_, hit, end_);
+        auto const listed = client_->publish(chain_, locations_, hit, end_);
         auto const took = microseconds_since(start);
         if (!listed) return fail(listed.error(), true, r);
         own_.inserted += listed->inserted;
@@ -109,6 +110,7 @@ private:
     }
 
     shared_state& shared_;
+    client const* client_ = nullptr; // of the request
     replay_result own_;
     std::vector<block_hash> chain_;
     std::vector<location> locations_;
@@ -130,11 +132,13 @@ void join(replay_result& all, replay_result const& one) {
 
 } // namespace
 
-replay_result replay(client const& pool, trace const& trace, chain_maker const& chains, replay_options const& options) {
+replay_result replay(std::span<client const> clients, trace const& trace, chain_maker const& chains,
+                     replay_options const& options) {
     constexpr std::chrono::milliseconds tick{100};
     replay_result all;
     all.hits.assign(trace.requests.size(), replay_result::not_done);
-    shared_state shared{.pool = pool, .requests = trace, .chains = chains, .stop = options.stop, .hits = all.hits};
+    shared_state shared{
+        .clients = clients, .requests = trace, .chains = chains, .stop = options.stop, .hits = all.hits};
 
     auto const threads = std::max(1U, options.threads);
     std::vector<engine> engines;

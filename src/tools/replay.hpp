@@ -2,9 +2,10 @@
 // replay: does for every request of a trace what an inference engine does: match the chain, then publish what was
 // missing, as if the engine had computed those blocks. Nothing is ever forgotten: the cache is unbounded.
 //
+// Several clients are as many engines: request i goes to client i mod their number, whichever thread serves it.
 // Threads take the requests in the trace's order from one counter. With several threads requests that are in flight at
 // the same time cannot see each other's blocks, so hits can differ slightly from run to run; with one they cannot.
-// Thread safety: one replay at a time on a trace; the client may be shared.
+// Thread safety: one replay at a time on a trace; the clients may be shared.
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,8 +65,13 @@ struct replay_result {
     bool stopped = false;
 };
 
-[[nodiscard]] replay_result replay(client const& pool, trace const& trace, chain_maker const& chains,
+/// `clients`: at least one, all of the same pool.
+[[nodiscard]] replay_result replay(std::span<client const> clients, trace const& trace, chain_maker const& chains,
                                    replay_options const& options = {});
+[[nodiscard]] inline replay_result replay(client const& pool, trace const& trace, chain_maker const& chains,
+                                          replay_options const& options = {}) {
+    return replay(std::span(&pool, 1), trace, chains, options);
+}
 
 /// Matches the chain of every request that was done once more: each must be listed whole, at the right places. Says
 /// what is wrong, or nothing. Only on a pool from which nobody takes blocks away.

@@ -38,6 +38,7 @@ struct run_description {
     std::uint32_t block_tokens = 0;
     bool full_blocks_only = false;
     unsigned threads = 1;
+    unsigned clients = 1;
 };
 
 /// What came of it.
@@ -51,10 +52,11 @@ struct run_report {
     double seconds = 0;
     call_summary match;
     call_summary publish;
-    std::uint64_t entries = 0; ///< of the index, whoever listed them
+    std::uint64_t entries = 0;       ///< blocks that are listed, whoever listed them
+    std::uint64_t index_entries = 0; ///< one for each block, or for each extent
     std::uint64_t remote_bytes = 0;
-    std::uint64_t violations = 0; ///< invariants of the index that are broken
-    std::uint64_t client_cache_bytes = 0;
+    std::uint64_t violations = 0;         ///< invariants of the index that are broken
+    std::uint64_t client_cache_bytes = 0; ///< of the client that remembers most
     std::uint64_t client_cache_capacity_bytes = 0;
     std::uint64_t pool_bytes = 0;
     std::uint64_t pool_bytes_taken = 0;
@@ -66,6 +68,16 @@ struct run_report {
         return seconds > 0 ? static_cast<double>(requests) / seconds : 0;
     }
     [[nodiscard]] double remote_bytes_per_block() const noexcept { return ratio(remote_bytes, entries); }
+    [[nodiscard]] double index_entries_per_block() const noexcept { return ratio(index_entries, entries); }
+    [[nodiscard]] double matched_blocks_per_round_trip() const noexcept {
+        auto const trips = match.round_trips.mean * static_cast<double>(match.calls);
+        return trips > 0 ? static_cast<double>(hit_blocks) / trips : 0;
+    }
+    /// Read by match, whatever it was for.
+    [[nodiscard]] double bytes_per_matched_block() const noexcept {
+        auto const bytes = match.bytes_read.mean * static_cast<double>(match.calls);
+        return hit_blocks == 0 ? 0 : bytes / static_cast<double>(hit_blocks);
+    }
 
     /// 0 if there is nothing to divide by.
     [[nodiscard]] static double ratio(std::uint64_t part, std::uint64_t whole) noexcept {

@@ -4,28 +4,11 @@
 #include <fmt/format.h>
 
 #include "tools/report.hpp"
+#include "tools/table_lines.hpp"
 #include "tools/units.hpp"
 
 namespace catena::tools {
 namespace {
-
-constexpr std::size_t widest = 100;
-constexpr std::size_t label_width = 18;
-
-std::string plural(std::uint64_t number, std::string_view thing) {
-    return fmt::format("{} {}{}", with_thousands(number), thing, number == 1 ? "" : "s");
-}
-
-// "label             value"; a long value loses its middle, never its line.
-std::string line(std::string_view label, std::string_view value) {
-    return fmt::format("{:<{}}{}\n", label, label_width, shortened(value, widest - label_width));
-}
-
-// "label             1,234   remark"
-std::string figure(std::string_view label, std::uint64_t number, std::string_view remark) {
-    auto const start = fmt::format("{:<{}}{:>12}   ", label, label_width, with_thousands(number));
-    return fmt::format("{}{}\n", start, shortened(remark, widest - start.size()));
-}
 
 std::string row(std::string_view label, summary const& s, int decimals) {
     return fmt::format("  {:<{}}{:>14}{:>14}{:>14}{:>14}\n", label, label_width - 2, with_thousands(s.mean, 2),
@@ -49,14 +32,7 @@ std::string heading(run_report const& report) {
     auto text =
         line("catena-replay", fmt::format("index {}, strategy {}, fabric {}", run.index, run.strategy, run.fabric));
     text += line("pool", run.pool);
-    text += line("trace", run.trace);
-    text += line("", fmt::format("blocks of {} tokens{}{}", run.block_tokens,
-                                 run.block_tokens == run.trace_block_tokens
-                                     ? ""
-                                     : fmt::format(", cut from {}", run.trace_block_tokens),
-                                 run.full_blocks_only ? ", full blocks only" : ""));
-    if (run.skipped_lines != 0)
-        text += line("", fmt::format("{} skipped: not a request, see above", plural(run.skipped_lines, "line")));
+    text += about_trace(run);
     if (report.stopped)
         text += line("", fmt::format("STOPPED EARLY after {} of {}: the figures are of these",
                                      with_thousands(report.requests), plural(run.trace_requests, "request")));
@@ -69,9 +45,10 @@ std::string to_table(run_report const& report) {
     auto text = heading(report);
     text += '\n';
     text += figure("requests", report.requests,
-                   fmt::format("{} a second ({:.2f} s with {}, hashing included)",
-                               with_thousands(report.requests_per_second(), 0), report.seconds,
-                               plural(report.run.threads, "thread")));
+                   fmt::format("{} a second ({:.2f} s with {}{})", with_thousands(report.requests_per_second(), 0),
+                               report.seconds, plural(report.run.threads, "thread"),
+                               report.run.clients == 1 ? ", hashing included"
+                                                       : fmt::format(" and {}", plural(report.run.clients, "client"))));
     text += figure("blocks", report.blocks, fmt::format("{} of them different", with_thousands(report.unique_blocks)));
     text += figure("hit blocks", report.hit_blocks, fmt::format("{:.2f} % of the blocks", 100 * report.hit_ratio()));
     text += figure("hit over half", report.over_half,
@@ -80,11 +57,18 @@ std::string to_table(run_report const& report) {
     text += calls("match", report.match);
     text += calls("publish", report.publish);
     text += '\n';
+    text += line("matched blocks", fmt::format("{} a round trip of match, {} bytes read for each",
+                                               with_thousands(report.matched_blocks_per_round_trip(), 2),
+                                               with_thousands(report.bytes_per_matched_block(), 1)));
+    text +=
+        line("index entries", fmt::format("{} a block: {} for {}", with_thousands(report.index_entries_per_block(), 3),
+                                          with_thousands(report.index_entries), plural(report.entries, "block")));
     text += line("remote memory",
                  fmt::format("{} bytes a block: {} for {}", with_thousands(report.remote_bytes_per_block(), 1),
                              human_size(report.remote_bytes), plural(report.entries, "block")));
-    text += line("client cache", fmt::format("{} of {}", human_size(report.client_cache_bytes),
-                                             human_size(report.client_cache_capacity_bytes)));
+    text += line("client cache", fmt::format("{} of {}{}", human_size(report.client_cache_bytes),
+                                             human_size(report.client_cache_capacity_bytes),
+                                             report.run.clients == 1 ? "" : ", the fullest one"));
     text +=
         line("pool", fmt::format("{} of {} taken", human_size(report.pool_bytes_taken), human_size(report.pool_bytes)));
     return text;

@@ -22,6 +22,7 @@
 #include <catena/core/hash.hpp>
 #include <catena/fabric/shm_fabric.hpp>
 #include <catena/pool/memory_pool.hpp>
+#include <catena/pool/rest.hpp>
 
 using namespace catena;
 using namespace catena::test;
@@ -33,6 +34,24 @@ namespace {
     REQUIRE_FALSE(opened);
     return opened.error();
 }
+/// Every index type under both layouts: extents, and one entry a block.
+[[nodiscard]] std::vector<client_options> all_kinds() {
+    std::vector<client_options> kinds;
+    for (auto const layout : {match_strategy::extents, match_strategy::batched})
+        for (auto const type : client::index_types()) {
+            client_options o;
+            o.index = std::string(type);
+            o.strategy = layout;
+            kinds.push_back(o);
+        }
+    return kinds;
+}
+[[nodiscard]] client_options of_layout(match_strategy strategy) {
+    client_options o;
+    o.strategy = strategy;
+    return o;
+}
+
 /// A name of a shared-memory pool that no other run of this test uses.
 [[nodiscard]] std::string shm_name(std::string const& purpose) {
     return "test-" + purpose + "-" + std::to_string(::getpid());
@@ -104,48 +123,153 @@ TEST_CASE("a shm pool that is not there, and no size given, is not found", "[cli
 }
 
 TEST_CASE("publish, match, contains and forget answer and say what they cost", "[client]") {
-    auto const c = ok(client::open("local:?size=16MiB&nodes=2"));
-    auto const chain = chain_of(1, 40);
-    auto where = places(3, 40);
-    auto const published = ok(c.publish(std::span(chain).first(30), std::span(where).first(30)));
-    REQUIRE(published.inserted == 30);
-    REQUIRE(published.already_present == 0);
-    REQUIRE(published.cost.round_trips >= 3);
-    std::vector<location> found(40);
-    auto const match = ok(c.match(chain, found));
-    REQUIRE(match.blocks == 30);
-    REQUIRE(match.cost.round_trips == 1);
-    for (std::size_t i = 0; i < 30; ++i) REQUIRE(found[i] == where[i]);
-    REQUIRE(ok(c.match(chain)).blocks == 30);
-    std::vector<location> too_short(39);
-    auto const refused = c.match(chain, too_short);
-    REQUIRE_FALSE(refused);
-    REQUIRE(refused.error().code == errc::invalid_argument);
+    for (auto const& kind : all_kinds()) {
+        CAPTURE(kind.index, name(kind.strategy));
+        auto const c = ok(client::open("local:?size=16MiB&nodes=2", kind));
+        auto const chain = chain_of(1, 40);
+        auto where = places(3, 40);
+        auto const published = ok(c.publish(std::span(chain).first(30), std::span(where).first(30)));
+        REQUIRE(published.inserted == 30);
+        REQUIRE(published.already_present == 0);
+        REQUIRE(published.behind_a_gap == 0);
+        REQUIRE(published.cost.round_trips >= 2);
+        std::vector<location> found(40);
+        auto const match = ok(c.match(chain, found));
+        REQUIRE(match.blocks == 30);
+        REQUIRE(match.complete);
+        REQUIRE(match.cost.round_trips == 1);
+        for (std::size_t i = 0; i < 30; ++i) REQUIRE(found[i] == where[i]);
+        REQUIRE(ok(c.match(chain)).blocks == 30);
+        std::vector<location> too_short(39);
+        auto const refused = c.match(chain, too_short);
+        REQUIRE_FALSE(refused);
+        REQUIRE(refused.error().code == errc::invalid_argument);
+        REQUIRE_FALSE(ok(c.contains(chain)));
+        REQUIRE(ok(c.contains(std::span(chain).first(30))));
 
-    auto theirs = places(4, 40);
-    auto const second = ok(c.publish(chain, theirs));
-    REQUIRE(second.inserted == 10);
-    REQUIRE(second.already_present == 30);
-    REQUIRE(theirs[0] == where[0]);
-    REQUIRE(ok(c.contains(chain[39])));
+        auto theirs = places(4, 40);
+        auto const second = ok(c.publish(chain, theirs));
+        REQUIRE(second.inserted == 10);
+        REQUIRE(second.already_present == 30);
+        REQUIRE(theirs[0] == where[0]);
+        REQUIRE(theirs[39] == location(std::uint16_t{4}, 39));
+        REQUIRE(ok(c.contains(chain)));
 
-    std::vector<std::span<block_hash const>> const chains{chain, std::span(chain).first(5), {}};
-    std::vector<std::size_t> matched(3);
-    REQUIRE(ok(c.match_many(chains, matched)).round_trips == 1);
-    REQUIRE(matched == std::vector<std::size_t>{40, 5, 0});
+        std::vector<std::span<block_hash const>> const chains{chain, std::span(chain).first(5), {}};
+        std::vector<std::size_t> matched(3);
+        REQUIRE(ok(c.match_many(chains, matched)).round_trips == 1);
+        REQUIRE(matched == std::vector<std::size_t>{40, 5, 0});
+        std::vector<std::size_t> too_few(2);
+        REQUIRE(c.match_many(chains, too_few).error().code == errc::invalid_argument);
 
-    auto const forgotten = ok(c.forget(chain, 10));
-    REQUIRE(forgotten.erased == 30);
-    REQUIRE(forgotten.cost.round_trips >= 3);
-    REQUIRE_FALSE(ok(c.contains(chain[39])));
-    REQUIRE(ok(c.match(chain)).blocks == 10);
+        auto const forgotten = ok(c.forget(chain, 10));
+        REQUIRE(forgotten.erased == 30);
+        REQUIRE(forgotten.cost.round_trips >= 2);
+        REQUIRE_FALSE(ok(c.contains(chain)));
+        REQUIRE(ok(c.match(chain)).blocks == 10);
+        REQUIRE(ok(c.inspect()).violations.empty());
+    }
+}
+
+TEST_CASE("what a match found is not published again, and not looked for again", "[client]") {
+    for (auto const& kind : all_kinds()) {
+        CAPTURE(kind.index, name(kind.strategy));
+        auto const c = ok(client::open("local:?size=16MiB", kind));
+        auto const chain = chain_of(1, 200);
+        auto where = places(3, 200);
+        (void)ok(c.publish(std::span(chain).first(100), std::span(where).first(100)));
+        auto const match = ok(c.match(chain));
+        REQUIRE(match.blocks == 100);
+        auto theirs = places(4, 200);
+        auto const rest = ok(c.publish(chain, theirs, match.blocks, match.end));
+        REQUIRE(rest.inserted == 100);
+        REQUIRE(rest.already_present == 0);
+        REQUIRE(ok(c.match(chain)).blocks == 200);
+
+        // The same on another chain without saying where the match ended.
+        auto const other = chain_of(2, 200);
+        auto there = places(5, 200);
+        (void)ok(c.publish(std::span(other).first(100), std::span(there).first(100)));
+        REQUIRE(ok(c.match(other)).blocks == 100);
+        auto const unsaid = ok(c.publish(other, there, 100));
+        REQUIRE(unsaid.inserted == 100);
+        if (kind.strategy == match_strategy::extents) REQUIRE(rest.cost.round_trips < unsaid.cost.round_trips);
+        REQUIRE(ok(c.match(other)).blocks == 200);
+
+        // An end that is out of date, or another chain's, does no harm.
+        (void)ok(c.forget(chain, 50));
+        auto again = places(6, 200);
+        auto const old = ok(c.publish(chain, again, match.blocks, match.end));
+        auto const gap = kind.strategy == match_strategy::extents ? 100U : 0U;
+        REQUIRE(old.behind_a_gap == gap);
+        REQUIRE(ok(c.match(chain)).blocks == 50);
+        REQUIRE(ok(c.publish(chain_of(3, 40), std::span(again).first(40), 0, match.end)).inserted == 40);
+        REQUIRE(ok(c.match(chain_of(3, 40))).blocks == 40);
+
+        REQUIRE(c.publish(chain, again, 201).error().code == errc::invalid_argument);
+        REQUIRE(c.publish(chain, std::span(again).first(199)).error().code == errc::invalid_argument);
+        REQUIRE(ok(c.publish(chain, again, 200)).inserted == 0);
+        REQUIRE(ok(c.inspect()).violations.empty());
+    }
+}
+
+TEST_CASE("extents are not listed behind a gap; single blocks are, but not matched", "[client]") {
+    for (auto const& kind : all_kinds()) {
+        CAPTURE(kind.index, name(kind.strategy));
+        bool const extents = kind.strategy == match_strategy::extents;
+        auto const c = ok(client::open("local:?size=16MiB", kind));
+        auto const chain = chain_of(1, 100);
+        for (std::size_t const from : {1U, 40U, 99U}) {
+            auto where = places(1, 100);
+            auto const r = ok(c.publish(chain, where, from));
+            REQUIRE(r.inserted + r.already_present == (extents ? 0 : 100 - from));
+            REQUIRE(r.behind_a_gap == (extents ? 100 - from : 0));
+            REQUIRE(ok(c.match(chain)).blocks == 0);
+        }
+        REQUIRE(ok(c.inspect()).entries == (extents ? 0U : 99U));
+        auto where = places(2, 100);
+        REQUIRE(ok(c.publish(chain, where)).inserted == (extents ? 100U : 1U)); // what closes the gap
+        REQUIRE(ok(c.match(chain)).blocks == 100);
+        REQUIRE(ok(c.inspect()).violations.empty());
+    }
+}
+
+TEST_CASE("a match whose time is up says at least how much there is", "[client][shm]") {
+    using namespace std::chrono_literals;
+    for (auto kind : all_kinds()) {
+        CAPTURE(kind.index, name(kind.strategy));
+        auto const uri = "shm:" + shm_name("late") + "?size=16MiB";
+        auto const first = ok(client::open(uri, kind));
+        auto const chain = chain_of(1, 200);
+        auto where = places(1, 200);
+        (void)ok(first.publish(chain, where));
+        kind.warm_up = false;
+        auto const second = ok(client::open(uri, kind));
+        std::vector<location> found(200);
+        auto const hurried = ok(second.match(chain, found, 1ns)); // over before the first round trip is
+        if (kind.strategy == match_strategy::extents) {
+            REQUIRE_FALSE(hurried.complete);
+            REQUIRE(hurried.blocks < 200);
+            auto theirs = places(2, 200); // its end is of no use, and does no harm
+            REQUIRE(ok(second.publish(chain, theirs, hurried.blocks, hurried.end)).inserted == 0);
+            REQUIRE(theirs[199] == where[199]);
+        } else {
+            REQUIRE(hurried.complete);
+            REQUIRE(hurried.blocks == 200);
+        }
+        auto const patient = ok(second.match(chain, found, 1h));
+        REQUIRE(patient.complete);
+        REQUIRE(patient.blocks == 200);
+        REQUIRE(found == where);
+    }
 }
 
 TEST_CASE("report and inspect tell where things stand", "[client]") {
     auto const c = ok(client::open("local:?size=16MiB&nodes=2"));
     auto const before = c.report();
     REQUIRE(before.fabric_name == "local");
-    REQUIRE(before.index == "sherman");
+    REQUIRE(before.index == "chime");
+    REQUIRE(before.strategy == match_strategy::extents);
     REQUIRE(before.index_name == "prefix");
     REQUIRE(before.memory_nodes == 2);
     REQUIRE(before.pool_bytes == 2 * (16U << 20U));
@@ -161,6 +285,23 @@ TEST_CASE("report and inspect tell where things stand", "[client]") {
     REQUIRE(after.cache_bytes > 0);
     auto const index = ok(c.inspect());
     REQUIRE(index.entries == 1000);
+    REQUIRE(index.index_entries == 32); // 1000 / 32, rounded up
+    REQUIRE(index.nodes > index.index_entries);
+    REQUIRE(index.remote_bytes < 1000U * 24);
+    REQUIRE(index.violations.empty());
+}
+
+TEST_CASE("with one entry a block the index has as many entries as there are blocks", "[client]") {
+    client_options o = of_layout(match_strategy::batched);
+    o.index = "sherman";
+    auto const c = ok(client::open("local:?size=16MiB&nodes=2", o));
+    auto where = places(1, 1000);
+    (void)ok(c.publish(chain_of(1, 1000), where));
+    REQUIRE(c.report().index == "sherman");
+    REQUIRE(c.report().strategy == match_strategy::batched);
+    auto const index = ok(c.inspect());
+    REQUIRE(index.entries == 1000);
+    REQUIRE(index.index_entries == 1000);
     REQUIRE(index.violations.empty());
     REQUIRE(index.height == 2);
     REQUIRE(index.remote_bytes == index.nodes * 1024);
@@ -168,11 +309,9 @@ TEST_CASE("report and inspect tell where things stand", "[client]") {
 
 TEST_CASE("every strategy that a client is opened with gives the same answer", "[client]") {
     auto const chain = chain_of(1, 100);
-    for (auto const how :
-         {match_strategy::sequential, match_strategy::batched, match_strategy::galloping, match_strategy::binary}) {
-        client_options o;
-        o.strategy = how;
-        auto const c = ok(client::open("local:?size=16MiB", o));
+    for (auto const how : {match_strategy::sequential, match_strategy::batched, match_strategy::galloping,
+                           match_strategy::binary, match_strategy::extents}) {
+        auto const c = ok(client::open("local:?size=16MiB", of_layout(how)));
         auto where = places(1, 70);
         (void)ok(c.publish(std::span(chain).first(70), where));
         REQUIRE(ok(c.match(chain)).blocks == 70);
@@ -180,11 +319,9 @@ TEST_CASE("every strategy that a client is opened with gives the same answer", "
 }
 
 TEST_CASE("every index type gives the same answers, and its name in the report", "[client]") {
-    for (auto const type : client::index_types()) {
-        CAPTURE(type);
-        client_options o;
-        o.index = std::string(type);
-        auto const c = ok(client::open("local:?size=64MiB&nodes=2", o));
+    for (auto const& kind : all_kinds()) {
+        CAPTURE(kind.index, name(kind.strategy));
+        auto const c = ok(client::open("local:?size=64MiB&nodes=2", kind));
         for (std::uint64_t i = 0; i < 100; ++i) {
             auto where = places(1, 100);
             REQUIRE(ok(c.publish(chain_of(i, 100), where)).inserted == 100);
@@ -196,14 +333,17 @@ TEST_CASE("every index type gives the same answers, and its name in the report",
         REQUIRE(index.entries == 50 * 30 + 50 * 100);
         REQUIRE(index.violations.empty());
         auto const now = c.report();
-        REQUIRE(now.index == type);
+        REQUIRE(now.index == kind.index);
+        REQUIRE(now.strategy == kind.strategy);
         REQUIRE(now.cache_bytes > 0);
         REQUIRE(now.cache_bytes <= now.cache_capacity_bytes);
     }
 }
 
 TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room again", "[client]") {
-    auto const c = ok(client::open("local:?size=256KiB"));
+    auto const layout = GENERATE(match_strategy::extents, match_strategy::batched);
+    CAPTURE(name(layout));
+    auto const c = ok(client::open("local:?size=256KiB", of_layout(layout)));
     std::uint64_t published = 0;
     std::uint64_t at_most = 0;
     for (std::uint64_t i = 0;; ++i) {
@@ -223,6 +363,7 @@ TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room
     REQUIRE(full.entries >= published * 50);
     for (std::uint64_t i = 0; i < at_most; ++i) (void)ok(c.forget(chain_of(i, 50)));
     REQUIRE(ok(c.inspect()).entries == 0);
+    std::this_thread::sleep_for(2 * rest_time); // extents are not used again at once (pool/rest.hpp)
     for (std::uint64_t i = 0; i < published * 9 / 10; ++i) {
         auto where = places(1, 50);
         REQUIRE(ok(c.publish(chain_of(1000 + i, 50), where)).inserted == 50);
@@ -231,7 +372,8 @@ TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room
 }
 
 TEST_CASE("more threads than sessions share a client", "[client][threads]") {
-    client_options o;
+    auto o = of_layout(GENERATE(match_strategy::extents, match_strategy::batched));
+    CAPTURE(name(o.strategy));
     o.max_sessions = 2;
     auto const c = ok(client::open("local:?size=64MiB", o));
     auto const seed = test_seed(12);
@@ -276,6 +418,51 @@ TEST_CASE("a shm pool is shared by the clients that open it, and gone with the l
     REQUIRE(refusal("shm:" + name).code == errc::not_found);
 }
 
+TEST_CASE("a pool that was made with one layout or index type is refused with another, by field", "[client][shm]") {
+    for (auto const& made : all_kinds()) {
+        auto const uri = "shm:" + shm_name("kind") + "?size=16MiB";
+        auto const first = ok(client::open(uri, made));
+        auto const chain = chain_of(1, 20);
+        auto where = places(1, 20);
+        (void)ok(first.publish(chain, where));
+        for (auto const& other : all_kinds()) {
+            CAPTURE(made.index, name(made.strategy), other.index, name(other.strategy));
+            if (other.index == made.index && other.strategy == made.strategy) {
+                REQUIRE(ok(ok(client::open(uri, other)).match(chain)).blocks == 20);
+                continue;
+            }
+            auto const e = refusal(uri, other);
+            REQUIRE(e.code == errc::bad_format);
+            REQUIRE_THAT(e.message, has_text("type"));
+        }
+        REQUIRE(ok(first.match(chain)).blocks == 20);
+        REQUIRE(ok(first.inspect()).violations.empty());
+    }
+    // What differs only in how blocks are looked up may differ.
+    auto const uri = "shm:" + shm_name("lookup") + "?size=16MiB";
+    auto const batched = ok(client::open(uri, of_layout(match_strategy::batched)));
+    auto where = places(1, 20);
+    (void)ok(batched.publish(chain_of(1, 20), where));
+    REQUIRE(ok(ok(client::open(uri, of_layout(match_strategy::binary))).match(chain_of(1, 20))).blocks == 20);
+}
+
+TEST_CASE("a client that warms up when it opens matches in one round trip at once", "[client][shm]") {
+    auto const uri = "shm:" + shm_name("warm") + "?size=16MiB";
+    auto const first = ok(client::open(uri));
+    auto const chain = chain_of(1, 300);
+    auto where = places(1, 300);
+    (void)ok(first.publish(chain, where));
+    client_options cold;
+    cold.warm_up = false;
+    for (bool const warm : {true, false}) {
+        auto const late = ok(client::open(uri, warm ? client_options{} : cold));
+        auto const met = ok(late.match(chain));
+        REQUIRE(met.blocks == 300);
+        REQUIRE((met.cost.round_trips == 1) == warm);
+        REQUIRE(ok(late.match(chain)).cost.round_trips == 1);
+    }
+}
+
 TEST_CASE("a shm pool that is to be kept is there when it is opened again", "[client][shm]") {
     auto const name = shm_name("kept");
     auto const chain = chain_of(1, 500);
@@ -297,11 +484,12 @@ TEST_CASE("a shm pool that is to be kept is there when it is opened again", "[cl
 
 TEST_CASE("opening and closing again and again uses up nothing", "[client][shm]") {
     auto const name = shm_name("again");
-    client_options o;
+    auto const o = of_layout(GENERATE(match_strategy::extents, match_strategy::batched));
+    CAPTURE(catena::name(o.strategy));
     auto const keeper = ok(client::open("shm:" + name + "?size=4MiB", o));
     std::uint64_t taken = 0;
     for (std::uint64_t i = 0; i < 40; ++i) {
-        auto const c = ok(client::open("shm:" + name));
+        auto const c = ok(client::open("shm:" + name, o));
         auto const chain = chain_of(i % 2, 200);
         auto where = places(1, 200);
         (void)ok(c.publish(chain, where));

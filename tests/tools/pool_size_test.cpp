@@ -34,4 +34,8 @@ TEST_CASE("the advised size holds the whole trace at the measured bytes a block,
     CHECK(sufficient_node_size(use) == 1024 * mib); // never less than twice
     use = {.blocks_expected = 1'000'000};           // nothing measured
     CHECK(sufficient_node_size(use) == 128 * mib);
+    use.by_extents = true;
+    CHECK(sufficient_node_size(use) == 64 * mib);
+    use.sessions = 8; // each has chunks of its own
+    CHECK(sufficient_node_size(use) == 128 * mib);
 }

@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "published_traces.hpp"
 #include "run_program.hpp"
@@ -97,7 +99,10 @@ TEST_CASE("options shape the replay", "[tools][program]") {
     CHECK(json_of({"--block-tokens", "16", "--full-blocks-only"})["blocks"] == 93 + 100 + 64);
     CHECK(json_of({"--strategy", "galloping"})["strategy"] == "galloping");
     CHECK(json_of({"--threads", "3"})["threads"] == 3);
-    auto const cache = json_of({"--client-cache", "3MiB"})["client_cache_capacity_bytes"].get<std::uint64_t>();
+    CHECK(json_of({"--index", "sherman"})["index"] == "sherman");
+    CHECK(json_of({})["strategy"] == "extents");
+    auto const cache =
+        json_of({"--client-cache", "3MiB", "--hot-cache", "0"})["client_cache_capacity_bytes"].get<std::uint64_t>();
     CHECK(cache <= 3U << 20U); // a bound; whole nodes fit into it
     CHECK(cache > 2U << 20U);
 }
@@ -151,12 +156,18 @@ TEST_CASE("wrong usage ends with status 2 and says what would be right", "[tools
         std::string said;
     };
     for (auto const& [arguments, said] : std::vector<mistake>{
-             {{"--strategy", "guessing"}, "sequential, batched, galloping, binary"},
-             {{"--index", "btree"}, "there is no index \"btree\"; there are: sherman, chime, learned"},
+             {{"--strategy", "guessing"}, "extents, batched, galloping, binary, sequential"},
+             {{"--index", "btree"}, "there is no index \"btree\"; there are: chime, learned, sherman"},
              {{"--pool", "nonsense:?size=1GiB"}, "nonsense"},
              {{"--pool", "local:?size=lots"}, "size"},
              {{"--client-cache", "big"}, "\"big\" is not a size such as 64MiB"},
              {{"--threads", "0"}, "\"0\" is not a number from 1 to 256"},
+             {{"--clients", "257"}, "\"257\" is not a number from 1 to 256"},
+             {{"--clients", "2"}, "a local pool belongs to one client; take --pool 'shm:NAME?size=1GiB'"},
+             {{"--compare", "--strategy", "batched"}, "--strategy"},
+             {{"--compare", "--pool", "shm:x"}, "say how large, as in shm:NAME?size=1GiB"},
+             {{"--compare", "--pool", "shm:x?size=1MiB&keep=yes"}, "leave out keep=yes"},
+             {{"--compare", "--pool", "nonsense:"}, "extents/chime: cannot open the pool \"nonsense:\""},
              {{"--limit", "-3"}, "--limit"},
              {{"--block-tokens", "24"}, "blocks of 24 tokens do not divide the trace's blocks of 512 tokens"},
              {{"--seed", "3"}, "TRACE"},
@@ -192,7 +203,8 @@ TEST_CASE("help and version go to standard output", "[tools][program]") {
     auto const help = run_replay({"--help"});
     CHECK(help.status == 0);
     CHECK(help.err.empty());
-    for (auto const* text : {"Examples:", "Exit status:", "--full-blocks-only", "local:?size=1GiB", "sherman"})
+    for (auto const* text :
+         {"Examples:", "Exit status:", "--full-blocks-only", "local:?size=1GiB", "sherman", "--compare", "--clients N"})
         CHECK_THAT(help.out, has_text(text));
     std::size_t width = 0;
     for (auto const c : help.out) {
@@ -202,6 +214,96 @@ TEST_CASE("help and version go to standard output", "[tools][program]") {
     auto const version = run_replay({"--version"});
     CHECK(version.status == 0);
     CHECK(version.out.starts_with("catena-replay "));
+}
+
+TEST_CASE("a comparison replays the same requests in every way and prints them side by side", "[tools][program]") {
+    if (program_missing()) return;
+    scratch_folder const folder;
+    auto const run = run_replay(
+        {"--requests", "150", "--compare", "--verify", "--pool", "local:?size=64MiB", "--json", folder / "o"});
+    INFO(run.err);
+    REQUIRE(run.status == 0);
+    CHECK(run.err.empty());
+    std::vector<std::string> const ways{"extents/chime",     "extents/learned", "extents/sherman",
+                                        "batched/chime",     "batched/learned", "batched/sherman",
+                                        "galloping/sherman", "binary/sherman",  "sequential/sherman"};
+    auto const rows = nlohmann::json::parse(text_of(folder / "o"));
+    REQUIRE(rows.size() == ways.size());
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+        CAPTURE(ways[i]);
+        CHECK_THAT(run.out, has_text('\n' + ways[i] + ' '));
+        CHECK(rows[i]["strategy"].get<std::string>() + '/' + rows[i]["index"].get<std::string>() == ways[i]);
+        CHECK(rows[i]["hit_blocks"] == rows[0]["hit_blocks"]);
+        CHECK(rows[i]["entries"] == rows[0]["unique_blocks"]); // each began with a pool of its own
+        auto const entries_a_block = rows[i]["index_entries_per_block"].get<double>();
+        CHECK((i < 3 ? entries_a_block < 0.2 : entries_a_block == 1));
+    }
+    CHECK_THAT(run.out, has_text("the same in all rows"));
+    std::size_t width = 0;
+    for (auto const c : run.out) {
+        width = c == '\n' ? 0 : width + 1;
+        if (width > 120) FAIL("a line of the comparison is wider than 120 columns");
+    }
+    auto const other = run_replay({"--requests", "20", "--compare", "--index", "chime"});
+    REQUIRE(other.status == 0);
+    CHECK_THAT(other.out, has_text("\nsequential/chime "));
+}
+
+TEST_CASE("a comparison over shm makes a pool for each way and leaves none behind", "[tools][program][shm]") {
+    if (program_missing()) return;
+    auto const name = "test-compare-" + std::to_string(::getpid());
+    auto const uri = "shm:" + name + "?size=16MiB";
+    auto const run = run_replay({"--requests", "60", "--compare", "--clients", "3", "--pool", uri, "--json", "-"});
+    INFO(run.err);
+    REQUIRE(run.status == 0);
+    auto const rows = nlohmann::json::parse(run.out);
+    REQUIRE(rows.size() == 9);
+    CHECK(rows[0]["pool"] == "shm:" + name + "-extents-chime?size=16MiB");
+    CHECK(rows[0]["clients"] == 3);
+    CHECK_THAT(run.err, has_text("with 1 thread and 3 clients"));
+    CHECK_FALSE(std::filesystem::exists("/dev/shm/catena." + name + "-extents-chime"));
+
+    // A pool of that name that is there and has something in it is not to compare with.
+    auto const taken = "shm:" + name + "-extents-chime?size=16MiB";
+    REQUIRE(run_replay({"--requests", "5", "--pool", taken + "&keep=yes"}).status == 0);
+    auto const refused = run_replay({"--requests", "5", "--compare", "--pool", uri});
+    CHECK(refused.status == 1);
+    CHECK_THAT(refused.err, has_text("is there already and not empty"));
+    std::filesystem::remove("/dev/shm/catena." + name + "-extents-chime");
+}
+
+TEST_CASE("a comparison that runs out of memory prints what it has and says which pool to try", "[tools][program]") {
+    if (program_missing()) return;
+    auto const run = run_replay({"--requests", "2500", "--compare", "--pool", "local:?size=2MiB"});
+    INFO(run.err);
+    CHECK(run.status == 1);
+    CHECK_THAT(run.out, has_text("\nextents/chime "));
+    CHECK_THAT(run.out, has_text("STOPPED EARLY"));
+    CHECK_THAT(run.err, has_text("catena-replay: batched/"));
+    CHECK_THAT(run.err, has_text(": the pool is full"));
+    CHECK_THAT(run.err, has_text("try --pool 'local:?size="));
+    CHECK(run.out.find("sequential") == std::string::npos);
+}
+
+TEST_CASE("several clients of a pool find what the others published, and pay for it", "[tools][program][shm]") {
+    if (program_missing()) return;
+    auto const with = [](std::string const& clients, std::vector<std::string> more = {}) {
+        auto const uri = "shm:test-clients-" + std::to_string(::getpid()) + "?size=64MiB";
+        more.insert(more.end(), {"--requests", "300", "--pool", uri, "--clients", clients, "--verify", "--json", "-"});
+        auto const run = run_replay(more);
+        INFO(run.err);
+        REQUIRE(run.status == 0);
+        return nlohmann::json::parse(run.out);
+    };
+    auto const one = with("1");
+    auto const four = with("4");
+    CHECK(four["clients"] == 4);
+    CHECK(four["hit_blocks"] == one["hit_blocks"]);
+    CHECK(four["entries"] == one["entries"]);
+    CHECK(four["match"]["round_trips"]["mean"].get<double>() > one["match"]["round_trips"]["mean"].get<double>());
+    CHECK(four["matched_blocks_per_round_trip"].get<double>() < one["matched_blocks_per_round_trip"].get<double>());
+    CHECK(with("4", {"--strategy", "batched"})["hit_blocks"] == one["hit_blocks"]);
+    CHECK(with("4", {"--threads", "2"})["unique_blocks"] == one["unique_blocks"]);
 }
 
 TEST_CASE("the program gives the published figures of the conversation trace", "[tools][program][published]") {

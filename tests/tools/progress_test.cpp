@@ -43,6 +43,13 @@ TEST_CASE("the progress line never wraps", "[tools]") {
         }
 }
 
+TEST_CASE("a label stands before the percentage, as long as there is room", "[tools]") {
+    CHECK_THAT(progress_line(half, 120, "3 of 9  extents/chime"),
+               catena::test::has_text("]  3 of 9  extents/chime   50 %"));
+    for (std::size_t columns = 0; columns < 200; ++columns)
+        REQUIRE(progress_line(half, columns, "3 of 9  extents/chime").size() <= columns);
+}
+
 TEST_CASE("a bar draws at most ten times a second and leaves an empty line", "[tools]") {
     auto const text = drawn_on(true, 1000);
     CHECK_THAT(text, catena::test::has_text("6,000 of 12,000"));

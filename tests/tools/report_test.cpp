@@ -40,6 +40,7 @@ run_report example() {
     r.match = summarize_calls(calls);
     r.publish = r.match;
     r.entries = 1000;
+    r.index_entries = 40;
     r.remote_bytes = 52'500;
     r.client_cache_bytes = 130'000;
     r.client_cache_capacity_bytes = 64U << 20U;
@@ -66,6 +67,11 @@ TEST_CASE("the JSON has every promised key, and its figures", "[tools]") {
                             "requests_over_half",
                             "requests_per_second",
                             "remote_bytes_per_block",
+                            "matched_blocks_per_round_trip",
+                            "bytes_per_matched_block",
+                            "index_entries",
+                            "index_entries_per_block",
+                            "clients",
                             "client_cache_bytes",
                             "index",
                             "strategy",
@@ -87,6 +93,9 @@ TEST_CASE("the JSON has every promised key, and its figures", "[tools]") {
     CHECK(std::abs(json["requests_over_half"].get<double>() - 0.293) < 0.0005);
     CHECK(std::abs(json["requests_per_second"].get<double>() - 6015.5) < 1e-6);
     CHECK(std::abs(json["remote_bytes_per_block"].get<double>() - 52.5) < 1e-6);
+    CHECK(std::abs(json["matched_blocks_per_round_trip"].get<double>() - 1057.1) < 1e-6);
+    CHECK(std::abs(json["bytes_per_matched_block"].get<double>() - 100 * 1024 * 50.5 / 105'710) < 1e-6);
+    CHECK(std::abs(json["index_entries_per_block"].get<double>() - 0.04) < 1e-9);
     CHECK(json["full_blocks_only"] == true);
     for (auto const* call : {"match", "publish"}) {
         CHECK(keys_of(json[call]) ==
@@ -106,6 +115,9 @@ TEST_CASE("a run without requests has figures too", "[tools]") {
     CHECK(json["hit_ratio"] == 0.0);
     CHECK(json["requests_per_second"] == 0.0);
     CHECK(json["remote_bytes_per_block"] == 0.0);
+    CHECK(json["matched_blocks_per_round_trip"] == 0.0);
+    CHECK(json["bytes_per_matched_block"] == 0.0);
+    CHECK(json["index_entries_per_block"] == 0.0);
     CHECK_THAT(to_table(nothing), catena::test::has_text("requests"));
 }
 
@@ -115,9 +127,16 @@ TEST_CASE("the table says what was run and what came of it", "[tools]") {
          {"index sherman, strategy batched, fabric local", "local:?size=1GiB", "conversation.jsonl",
           "blocks of 16 tokens, cut from 512, full blocks only", "2 lines skipped", "12,031", "6,016 a second",
           "3 threads", "288,500", "182,790 of them different", "36.64 % of the blocks", "29.32 % of the requests",
-          "match (100)", "round trips", "52.5 bytes a block", "127 KiB of 64.0 MiB", "12.0 MiB of 1.00 GiB taken"})
+          "match (100)", "round trips", "1,057.10 a round trip of match, 48.9 bytes read for each",
+          "0.040 a block: 40 for 1,000 blocks", "52.5 bytes a block", "127 KiB of 64.0 MiB",
+          "12.0 MiB of 1.00 GiB taken"})
         CHECK_THAT(table, catena::test::has_text(text));
     CHECK(table.find("STOPPED") == std::string::npos);
+
+    auto several = example();
+    several.run.clients = 8;
+    CHECK_THAT(to_table(several), catena::test::has_text("3 threads and 8 clients"));
+    CHECK_THAT(to_table(several), catena::test::has_text("127 KiB of 64.0 MiB, the fullest one"));
 
     auto stopped = example();
     stopped.stopped = true;

@@ -96,8 +96,8 @@ private:
             for (unsigned i = 0; i < scenario_.sessions; ++i) {
                 bool const shared = i != 0 && c % 2 == 0; // or an object of its own
                 if (!shared)
-                    indexes_.push_back(
-                        std::make_unique<Index>(test::ok(Index::open(m.sessions[i], "blocks", cache_bytes))));
+                    indexes_.push_back(std::make_unique<Index>(
+                        test::ok(Index::open(m.sessions[i], "blocks", cache_bytes, scenario_.seed % 2 * 8192))));
                 arena_.add_life(live(m.sessions[i], *indexes_.back(), c * 10 + i));
             }
         }

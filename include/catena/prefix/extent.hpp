@@ -9,7 +9,8 @@
 //   0   lock      names who wrote the extent, or who took it out of use (pool/block_header.hpp)
 //   1   key       high half of the first block's hash; slot 0 has the low half
 //   2   meta      layout/node.hpp's: incarnation (32) | tag of the index (16) | flags (8) | kills given up (8)
-//   3   removals  how often blocks were taken off: who copied slots asks whether they still hold
+//   3   removals  how often somebody began to take blocks off (32 bits), and was done with it (32): who copied slots asks
+//                 whether they still hold
 //   4   children  63..48: low bits of the incarnation   47: some begin in this window   46..32: how many extents begin behind
 //                 a block of this one, or are about to   31..0: a Bloom filter of their first blocks' hashes
 //   5   slots     two words each: tag, place
@@ -179,6 +180,23 @@ private:
     static constexpr word dying_bit = word{1} << 12U;
     static constexpr unsigned low_bit = 13; ///< of the first block's hash, for which the tag has no room
     word bits_ = 0;
+};
+
+/// The word that counts who takes blocks off (FAA).
+class extent_removals {
+public:
+    constexpr explicit extent_removals(word bits) noexcept : bits_(bits) {}
+    static constexpr word begun = word{1} << 32U;
+    static constexpr word done = 1;
+
+    [[nodiscard]] constexpr bool none_under_way() const noexcept {
+        return bits_ >> 32U == static_cast<std::uint32_t>(bits_);
+    }
+    /// The low bits of how many are done.
+    [[nodiscard]] constexpr std::uint16_t count() const noexcept { return static_cast<std::uint16_t>(bits_); }
+
+private:
+    word bits_;
 };
 
 /// One word of a slot, each.

@@ -5,15 +5,15 @@
 //            that come once do not flush those that come often; among those that were admitted, one that was not asked for
 //            since the last replacement goes first.
 // Validation Every use reads the extent's meta word and its count of removals, in the round trip in which the rest of the chain is
-//            read. A forget counts behind its CASes and before it ends (extent_forget.hpp F2). So:
-//            V1 a copy whose slots were read while the count was v, and that is used while it is v, holds no block whose forget
-//               ended in between, nor one whose forget had ended before:
-//            V2 slots and count are words of one READ, which may mix moments: slots before a forget, the count after it. So they are
-//               copied only if the count was the same in an earlier READ (placement::removals): then it was v from before the
+//            read. A forget counts that it begins, then takes places off, then counts that it is done (extent_forget.hpp F2).
+//            V1 A copy is used only while the count is what it was when the slots were read, and none was under way then. So no
+//               forget took anything off in between: it would have counted its beginning.
+//            V2 Slots and count are words of one READ, which may mix moments: slots before a forget, the count after it. So they are
+//               copied only if the count was the same in an earlier READ (placement::removals): then it was that from before the
 //               slots were read until after.
+//            V3 A forget that died under way is never done: of its extent nothing is copied any more.
 //            Blocks that were added are not missed: a copy answers only for slots that it has, and places of these can
 //            change by forgets alone.
-//            V3 a client that died between CAS and count leaves a copy that says too much for `lifetime`, at most.
 // Cost       24 bytes instead of 24 + 16 a slot; if the copy does not hold any more, another round trip.
 // Thread safety: any number of threads. A reader copies out and looks whether a writer was at work meanwhile (a sequence word);
 // a writer who meets another one lets it be. Bounded; memory is touched as it is used.
@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,8 +33,6 @@ namespace catena {
 
 class extent_copies {
 public:
-    static constexpr std::chrono::seconds lifetime{10}; ///< V3
-
     /// 0: keeps nothing.
     explicit extent_copies(std::size_t capacity_bytes)
         : sets_(capacity_bytes < set_words * word_bytes ? 0
@@ -44,10 +41,9 @@ public:
 
     [[nodiscard]] bool keeps_any() const noexcept { return sets_ != 0; }
 
-    /// Copies slots of that extent to x, from the first on, and the count of removals that they hold for. now: the channel's clock.
-    /// Returns how many; 0: there is no copy, or it is older than its lifetime.
-    [[nodiscard]] std::size_t find(block_hash const& first, extent_ref e, extent_view const& x,
-                                   std::chrono::nanoseconds now) const noexcept {
+    /// Copies slots of that extent to x, from the first on, and the count of removals that they hold for.
+    /// Returns how many; 0: there is no copy.
+    [[nodiscard]] std::size_t find(block_hash const& first, extent_ref e, extent_view const& x) const noexcept {
         if (sets_ == 0) return 0;
         auto const set = set_of(first);
         for (std::size_t way = 0; way < ways; ++way) {
@@ -55,7 +51,6 @@ public:
             if (words_.load(c + ref_at) != e.bits() || words_.load(c + key_at) != first.low) continue;
             auto const before = words_.at(c).load(std::memory_order_acquire);
             auto const slots = std::min<std::size_t>(words_.load(c + count_at), e.slots());
-            auto const until = static_cast<std::int64_t>(words_.load(c + until_at));
             x.words()[1] = words_.load(c + removals_at);
             for (std::size_t i = 0; i < slots; ++i) {
                 x.tag(i) = words_.load(c + header_words + 2 * i);
@@ -63,7 +58,7 @@ public:
             }
             bool const same = words_.load(c + ref_at) == e.bits() && words_.load(c + key_at) == first.low;
             std::atomic_thread_fence(std::memory_order_acquire);
-            if (before % 2 != 0 || words_.load(c) != before || !same || until < now.count()) return 0;
+            if (before % 2 != 0 || words_.load(c) != before || !same) return 0;
             if (words_.load(c + asked_at) == 0) words_.store(c + asked_at, 1);
             return slots;
         }
@@ -71,8 +66,7 @@ public:
     }
 
     /// Keeps the first `slots` slots of x. The caller has made sure of V2.
-    void put(block_hash const& first, extent_ref e, extent_view const& x, std::size_t slots,
-             std::chrono::nanoseconds now) noexcept {
+    void put(block_hash const& first, extent_ref e, extent_view const& x, std::size_t slots) noexcept {
         if (sets_ == 0) return;
         auto const c = place_for(first, e);
         auto sequence = words_.load(c);
@@ -84,7 +78,6 @@ public:
         words_.store(c + ref_at, e.bits());
         words_.store(c + key_at, first.low);
         words_.store(c + count_at, slots);
-        words_.store(c + until_at, static_cast<word>((now + lifetime).count()));
         words_.store(c + removals_at, x.removals());
         words_.store(c + asked_at, 1);
         for (std::size_t i = 0; i < slots; ++i) {
@@ -104,10 +97,9 @@ private:
     static constexpr std::size_t ref_at = 1; // (word 0 is the sequence)
     static constexpr std::size_t key_at = 2;
     static constexpr std::size_t count_at = 3;
-    static constexpr std::size_t until_at = 4;
-    static constexpr std::size_t removals_at = 5;
-    static constexpr std::size_t asked_at = 6;
-    static constexpr std::size_t header_words = 8;
+    static constexpr std::size_t removals_at = 4;
+    static constexpr std::size_t asked_at = 5;
+    static constexpr std::size_t header_words = 6;
     static constexpr std::size_t copy_words =
         round_up(header_words + 2 * extent_class::slots(extent_class::count - 1), cache_line / word_bytes);
     static constexpr std::size_t ways = 4;

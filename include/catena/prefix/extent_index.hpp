@@ -244,6 +244,7 @@ private:
 
     [[nodiscard]] static std::string heads_of(std::string_view name) { return std::string(name) + "/heads"; }
     [[nodiscard]] static match_answer answer_of(detail::chain_walk const& w) noexcept {
+        if (w.chain.empty()) return {};
         match_answer a{.blocks = w.at, .complete = w.end.why != detail::walk_stop::timed_out};
         if (a.complete) a.end = {.last = w.chain[w.at == 0 ? 0 : w.at - 1], .blocks = w.at, .where = w.end.to_words()};
         return a;

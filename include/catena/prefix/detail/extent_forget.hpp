@@ -2,11 +2,11 @@
 // extent_forget: takes blocks of a chain off the list, leaf to root.
 //
 // Protocol   F1 walk the windows of these blocks, gaps and all (extent_walk.hpp).
-//            F2 from the last block to the first: CAS place: as read -> absent; for each extent, behind that, FAA removals, and
-//               READ what is left of it.
+//            F2 from the last block to the first, for each extent: FAA removals: one begun; CAS places: as read -> absent; FAA
+//               removals: one done; READ what is left of it.
 //            F3 extents that list nothing any more: extent_removal.hpp.
-// Dies       in F2: a part is taken off, from the leaf's end as far as one memory node goes. A copy of slots that somebody
-//            keeps and whose removal was not counted any more: prefix/extent_copies.hpp has the bound.
+// Dies       in F2: a part is taken off, from the leaf's end as far as one memory node goes. What was begun is never done, so that
+//            nobody keeps copies of that extent any more (prefix/extent_copies.hpp).
 // Cost       1 round trip for F1 if all is known, 1 for F2; F3 for each extent that is empty.
 // Thread safety: as the session.
 #pragma once
@@ -41,7 +41,7 @@ public:
     [[nodiscard, gnu::noinline]] task<result<std::size_t>> run() {
         if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
         slots_ = memory_->template take<block_slot>(chain_.size());
-        ops_ = memory_->template take<op>(batch_ops + window + 2);
+        ops_ = memory_->template take<op>(batch_ops + window + 3);
         chain_walk w{.chain = chain_, .from = keep_ / window * window, .locations = {}, .slots = slots_};
         extent_walker<Session, State> walker(s_, state_, std::span(&w, 1));
         if (auto const r = co_await walker.run(); !r) co_return r.error();
@@ -72,15 +72,19 @@ private:
             std::size_t n = 0;
             auto begin = end;
             while (begin > keep_ && n < batch_ops) {
-                auto const e = slots_[begin - 1].extent; // its blocks, then its count, then what is left of it
-                auto const before = n;
+                auto const e = slots_[begin - 1].extent;
+                auto const before = n++; // for what counts the beginning
                 for (; begin > keep_ && slots_[begin - 1].extent == e; --begin)
                     if (auto const& b = slots_[begin - 1]; to_take(begin - 1))
                         ops_[n++] = op::cas(extent_view::place_at(e, b.slot), b.place,
                                             extent_word::absent(b.meta.incarnation()));
-                if (n == before) continue;
+                if (n == before + 1) {
+                    n = before;
+                    continue;
+                }
                 auto const bytes = extent_view::bytes_of(e.slots());
-                ops_[n++] = op::faa(extent_view::removals_at(e), 1);
+                ops_[before] = op::faa(extent_view::removals_at(e), extent_removals::begun);
+                ops_[n++] = op::faa(extent_view::removals_at(e), extent_removals::done);
                 ops_[n++] = op::read(extent_view::begin(e), memory_->image(bytes), bytes);
             }
             if (n != 0)

@@ -27,6 +27,7 @@ struct listed_extent {
     bool asked = false;       ///< the index told of it just now
     bool spare = false;       ///< it is dying and must not (extent_removal.hpp)
     bool is_copy = false;     ///< what was read is a copy that holds
+    bool copy_failed = false; ///< what was to be used is a copy that does not hold any more
     std::uint32_t copied = 0; ///< slots that stand in the image already, if the extent says that they still hold
     std::array<word, extent_view::prelude_words> prelude{}; ///< what it says
     std::uint16_t uses = 0;                                 ///< as in its placement
@@ -119,6 +120,7 @@ public:
             // extent_copies V1. A copy that does not hold is as none: what walks go on with is read in the next round trip.
             if (e.prelude[1] == e.words[1]) e.have = e.copied;
             e.is_copy = e.have != 0;
+            e.copy_failed = e.have == 0;
             e.words[0] = e.prelude[0];
             e.words[2] = e.prelude[2];
             e.copied = 0;

@@ -318,7 +318,11 @@ private:
             auto const c = class_for(std::min(chain_.size() - begin, room), room);
             auto const run = std::min({chain_.size() - begin, room, extent_class::slots(c)});
             s_.allocation().turn = node;
-            auto const got = co_await allocate(s_, extent_class::bytes(c));
+            auto got = co_await allocate(s_, extent_class::bytes(c));
+            if (!got && got.error().code == errc::out_of_memory && !s_.allocation().resting.empty()) {
+                if (auto const r = co_await end_rest(s_); !r) co_return r.error(); // what was forgotten just now
+                got = co_await allocate(s_, extent_class::bytes(c));
+            }
             if (!got) {
                 auto const undone = co_await give_up(false);
                 co_return undone ? got.error() : undone.error();

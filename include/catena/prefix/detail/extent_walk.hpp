@@ -133,7 +133,7 @@ private:
         e.removals = p.removals;
         if (p.uses < 2 || !state_.copies.keeps_any()) return;
         if (spare_image_ == nullptr) spare_image_ = list_.spare_image();
-        auto const slots = state_.copies.find(e.first, e.ref, extent_view(spare_image_, e.ref.slots()), begun_);
+        auto const slots = state_.copies.find(e.first, e.ref, extent_view(spare_image_, e.ref.slots()));
         if (slots < e.want && matching(w, begin, extent_view(spare_image_, slots)) == slots) return;
         e.copied = static_cast<std::uint32_t>(slots);
         e.words = std::exchange(spare_image_, nullptr);
@@ -228,7 +228,10 @@ private:
         }
         list_.note_reads();
         if (keys.empty()) co_return result<void>{};
-        if (!list_.has_room_for(keys.size())) begin_again();
+        if (!list_.has_room_for(keys.size())) { // what was read is of use before it is forgotten
+            for (auto& w : walks_) follow(w);
+            begin_again();
+        }
         std::size_t hits = 0;
         for (std::size_t i = 0; i < keys.size(); ++i) {
             auto& e = list_.add(keys[i], found[i].value_or(extent_ref{}));
@@ -274,7 +277,10 @@ private:
             not_there(w);
             return true;
         }
-        if (e.have == 0) return false;
+        if (e.have == 0) {
+            if (e.copy_failed) forget_hints(e);
+            return false;
+        }
         extent_view const x(e.words, e.have);
         auto const meta = x.meta();
         if (meta.is(e.ref, state_.handle.tag()) && x.tag(0) == extent_word::tag_of(w.chain[w.at])) {
@@ -309,6 +315,7 @@ private:
             if (slot >= e.have && slot < e.ref.slots()) {
                 e.want = static_cast<std::uint32_t>(e.ref.slots());
                 e.have = 0;
+                forget_hints(e);
                 return_to_begin(w);
                 return false;
             }
@@ -342,6 +349,12 @@ private:
         return true;
     }
 
+    /// What was known of its size is wrong, or a copy of it: it is read as a whole, now and if the list begins again meanwhile.
+    void forget_hints(listed_extent& e) noexcept {
+        e.copy_failed = false;
+        state_.placements.put(e.first, {.extent = e.ref});
+    }
+
     /// Out of the extent. Keeps for later what was seen of it.
     void leave(chain_walk& w, listed_extent const& e, extent_view const& x, walk_stop why) {
         std::uint32_t claimed = 0;
@@ -349,7 +362,7 @@ private:
         if (claimed == x.slots()) claimed = std::max(claimed, e.known); // there may be more than the chain had use for
         auto p = placement::of(e.ref, claimed, x.children());
         p.uses = static_cast<std::uint8_t>(std::min<unsigned>(e.uses + 1U, placement::most_uses));
-        p.removals = static_cast<std::uint16_t>(x.removals());
+        p.removals = extent_removals(x.removals()).count();
         state_.placements.put(e.first, p);
         if (e.uses > 0 && e.removals == p.removals && !e.is_copy) keep_copy(e, x);
         w.end = {.extent = e.ref,
@@ -365,7 +378,8 @@ private:
         std::size_t present = 0;
         while (present < x.slots() && extent_word::claimed(x.tag(present)) && extent_word::present(x.place(present)))
             ++present;
-        if (present != 0 && !e.meta.dying()) state_.copies.put(e.first, e.ref, x, present, begun_);
+        bool const quiet = extent_removals(x.removals()).none_under_way() && !e.meta.dying();
+        if (present != 0 && quiet) state_.copies.put(e.first, e.ref, x, present);
     }
 
     Session& s_;
@@ -383,8 +397,7 @@ private:
     std::size_t ahead_ = eager_ ? state_.guess.next() : 0; ///< windows to ask for beyond the one that is needed
     std::size_t met_ = 0;                                  ///< extents that this client did not know
     bool stale_ = false;                                   ///< the index told of an extent that was none any more
-    std::chrono::nanoseconds begun_ = s_.channel().now();
-    word* spare_image_ = nullptr; ///< for a copy; of the list's memory
+    word* spare_image_ = nullptr;                          ///< for a copy; of the list's memory
     retry again_;
 };
 

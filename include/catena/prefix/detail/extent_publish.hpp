@@ -262,38 +262,25 @@ private:
         co_return result<void>{};
     }
 
-    /// L3 for so many blocks. False: the extent was taken out of use; nothing is listed.
+    /// L3 for so many blocks. False: the extent was taken out of use; nothing is listed. (X1: not tried again with another absent place.)
     [[nodiscard, gnu::noinline]] task<result<bool>> place(std::size_t blocks) {
-        auto const before = memory_->template take<word>(blocks); // what the place is expected to be
-        auto const ours = memory_->template take<bool>(blocks);
-        std::fill(before.begin(), before.end(), extent_word::absent(end_.meta.incarnation()));
+        auto const nowhere = extent_word::absent(end_.meta.incarnation());
         word meta = 0;
-        retry again;
-        for (;;) {
-            std::size_t n = 0;
-            for (std::size_t i = 0; i < blocks; ++i)
-                if (!ours[i] && !extent_word::present(before[i]))
-                    ops_[n++] = op::cas(extent_view::place_at(end_.extent, end_.slot + i), before[i],
-                                        locations_[at_ + i].word());
-            if (n == 0) break;
-            ops_[n] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
-            if (auto const r = co_await s_.submit(ops_.first(n + 1)); !r) co_return r.error();
-            n = 0;
-            bool lost = false;
-            for (std::size_t i = 0; i < blocks; ++i) {
-                if (ours[i] || extent_word::present(before[i])) continue;
-                ours[i] = ops_[n].swapped();
-                before[i] = ops_[n++].fetched;
-                lost |= !ours[i] && !extent_word::present(before[i]); // absent in other words: taken off again since
-            }
-            if (!lost) break;
-            if (auto const r = co_await again.wait(s_); !r) co_return r.error();
-        }
+        for (std::size_t i = 0; i < blocks; ++i)
+            ops_[i] = op::cas(extent_view::place_at(end_.extent, end_.slot + i), nowhere, locations_[at_ + i].word());
+        ops_[blocks] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
+        if (auto const r = co_await s_.submit(ops_.first(blocks + 1)); !r) co_return r.error();
         auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
-        if (!counts || !*counts) co_return counts;
+        if (!counts || !*counts) co_return counts; // (a place that was absent in other words is one of another life)
         for (std::size_t i = 0; i < blocks; ++i) {
-            if (!ours[i]) locations_[at_ + i] = location::from_word(before[i]);
-            ++(ours[i] ? counts_.inserted : counts_.already_present);
+            auto const& place = ops_[i];
+            if (place.swapped()) {
+                ++counts_.inserted;
+                continue;
+            }
+            if (!extent_word::present(place.fetched)) co_return make_error(errc::corrupt, end_.extent.at().node());
+            locations_[at_ + i] = location::from_word(place.fetched);
+            ++counts_.already_present;
         }
         at_ += blocks;
         end_.slot += static_cast<std::uint32_t>(blocks);

@@ -38,7 +38,7 @@ public:
     /// So many extents were met that this client did not know, by so many chains. asked: it had asked beforehand.
     void learn(std::size_t met, std::size_t chains, bool asked) noexcept {
         move(others_, met != 0 ? one : 0);
-        if (met != 0 || asked) move(windows_, std::min(met / chains, most) * one);
+        if (met != 0 || asked) move(windows_, std::min(met / std::max<std::size_t>(chains, 1), most) * one);
     }
     static constexpr std::size_t most = 64;
 

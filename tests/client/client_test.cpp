@@ -363,7 +363,6 @@ TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room
     REQUIRE(full.entries >= published * 50);
     for (std::uint64_t i = 0; i < at_most; ++i) (void)ok(c.forget(chain_of(i, 50)));
     REQUIRE(ok(c.inspect()).entries == 0);
-    std::this_thread::sleep_for(2 * rest_time); // extents are not used again at once (pool/rest.hpp)
     for (std::uint64_t i = 0; i < published * 9 / 10; ++i) {
         auto where = places(1, 50);
         REQUIRE(ok(c.publish(chain_of(1000 + i, 50), where)).inserted == 50);

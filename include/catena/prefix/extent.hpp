@@ -9,8 +9,8 @@
 //   0   lock      names who wrote the extent, or who took it out of use (pool/block_header.hpp)
 //   1   key       high half of the first block's hash; slot 0 has the low half
 //   2   meta      layout/node.hpp's: incarnation (32) | tag of the index (16) | flags (8) | kills given up (8)
-//   3   removals  how often somebody began to take blocks off (32 bits), and was done with it (32): who copied slots asks
-//                 whether they still hold
+//   3   removals  63..48: low bits of the incarnation   47..24: how often somebody began to take blocks off   23..0: and was done
+//                 with it: who copied slots asks whether they still hold
 //   4   children  63..48: low bits of the incarnation   47: some begin in this window   46..32: how many extents begin behind
 //                 a block of this one, or are about to   31..0: a Bloom filter of their first blocks' hashes
 //   5   slots     two words each: tag, place
@@ -182,20 +182,31 @@ private:
     word bits_ = 0;
 };
 
-/// The word that counts who takes blocks off (FAA).
+/// The word that counts who takes blocks off: low bits of the incarnation (16) | begun (24) | done (24). Changed by CAS, so that who
+/// was late counts nothing in another life of the memory.
 class extent_removals {
 public:
     constexpr explicit extent_removals(word bits) noexcept : bits_(bits) {}
-    static constexpr word begun = word{1} << 32U;
-    static constexpr word done = 1;
-
-    [[nodiscard]] constexpr bool none_under_way() const noexcept {
-        return bits_ >> 32U == static_cast<std::uint32_t>(bits_);
+    [[nodiscard]] static constexpr extent_removals none(std::uint32_t incarnation) noexcept {
+        return extent_removals(word{incarnation & 0xffffU} << 48U);
     }
+
+    [[nodiscard]] constexpr word bits() const noexcept { return bits_; }
+    [[nodiscard]] constexpr bool none_under_way() const noexcept { return (bits_ >> 24U & most) == (bits_ & most); }
     /// The low bits of how many are done.
     [[nodiscard]] constexpr std::uint16_t count() const noexcept { return static_cast<std::uint16_t>(bits_); }
+    [[nodiscard]] constexpr bool same_life(extent_removals other) const noexcept {
+        return bits_ >> 48U == other.bits_ >> 48U;
+    }
+    [[nodiscard]] constexpr extent_removals with_one_begun() const noexcept {
+        return extent_removals((bits_ & ~(most << 24U)) | (((bits_ >> 24U) + 1) & most) << 24U);
+    }
+    [[nodiscard]] constexpr extent_removals with_one_done() const noexcept {
+        return extent_removals((bits_ & ~most) | ((bits_ + 1) & most));
+    }
 
 private:
+    static constexpr word most = 0xffffff;
     word bits_;
 };
 
@@ -294,7 +305,7 @@ inline void make_extent(word* to, std::uint32_t c, new_extent const& e) noexcept
     made.lock() = e.lock;
     made.key_high() = e.run.front().high;
     made.words()[0] = extent_meta::alive(e.index_tag, e.incarnation, e.run.front()).bits();
-    made.words()[1] = 0;
+    made.words()[1] = extent_removals::none(e.incarnation).bits();
     made.words()[2] = e.children.bits();
     for (std::size_t i = 0; i < made.slots(); ++i) {
         bool const used = i < e.run.size();

@@ -18,7 +18,7 @@
 // Space      What lists nothing is freed by the forget that emptied it. A member of the pool that dies leaves at most the extents
 //            of one publish; reclaim() frees them.
 // Cost       match 1 round trip where the client has seen the extents, else extent_walk.hpp. publish, after a match 2 and an insert
-//            of the index, 1 more if blocks go to an extent that is there, and 1 more without the match. forget 2.
+//            of the index, 1 more if blocks go to an extent that is there, and 1 more without the match. forget 4.
 // Thread safety: an object is shared by all threads of a process; each call runs on its session's thread.
 // Errors of all calls: those of Heads (contended, dropped, unreachable, timed_out; of writes also out_of_memory, lease_lost).
 #pragma once

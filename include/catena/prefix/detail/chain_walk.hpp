@@ -53,7 +53,8 @@ struct block_slot {
     extent_ref extent;
     extent_meta meta;
     std::uint32_t slot = 0;
-    word place = 0; ///< as it was read
+    word place = 0;    ///< as it was read
+    word removals = 0; ///< of the extent, as it was read
 };
 
 /// One chain to follow.

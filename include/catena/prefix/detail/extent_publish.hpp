@@ -278,7 +278,12 @@ private:
                 ++counts_.inserted;
                 continue;
             }
-            if (!extent_word::present(place.fetched)) co_return make_error(errc::corrupt, end_.extent.at().node());
+            if (!extent_word::present(place.fetched)) { // left by a forget that began in an earlier life
+                op mend = op::cas(place.target, place.fetched, nowhere);
+                if (auto const r = co_await s_.submit(mend); !r) co_return r.error();
+                blocks = i;
+                break;
+            }
             locations_[at_ + i] = location::from_word(place.fetched);
             ++counts_.already_present;
         }

@@ -334,8 +334,11 @@ private:
                 return false;
             }
             if (!w.slots.empty())
-                w.slots[w.at] = {
-                    .extent = e.ref, .meta = e.meta, .slot = static_cast<std::uint32_t>(slot), .place = place};
+                w.slots[w.at] = {.extent = e.ref,
+                                 .meta = e.meta,
+                                 .slot = static_cast<std::uint32_t>(slot),
+                                 .place = place,
+                                 .removals = x.removals()};
             if (present || !w.slots.empty()) {
                 if (!w.locations.empty()) w.locations[w.at] = location::from_word(place);
                 if (++w.at == w.chain.size()) leave(w, e, x, walk_stop::chain_end);

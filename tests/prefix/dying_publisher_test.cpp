@@ -9,6 +9,7 @@
 
 #include <support/catch.hpp>
 #include <support/chains.hpp>
+#include <support/every_death.hpp>
 #include <support/mortal_scene.hpp>
 
 #include <catena/index/sherman_tree.hpp>
@@ -59,31 +60,21 @@ void require_prefix(scene& t, std::size_t first_window_end) {
 }
 
 template <typename Deed>
-void die_at_every_operation(bool published_before, std::size_t first_window_end, Deed act) {
-    std::uint64_t operations = 1;
-    for (std::uint64_t last = 0; last <= operations; ++last) { // the first time it lives, to count
-        CAPTURE(last, operations);
-        scene t;
-        if (published_before) ok(t.publish());
-        auto const before = t.mortal.life().operations;
-        t.mortal.life().tear = last;
-        if (last > 0) t.mortal.life().operations_left = last;
-        auto const done = act(t);
-        if (last == 0) {
-            ok(done);
-            operations = t.mortal.life().operations - before;
-        }
-        require_prefix(t, first_window_end);
-    }
-    REQUIRE(operations > length);
+void require_a_prefix_after_every_death(bool published_before, std::size_t first_window_end, Deed act) {
+    auto const deaths = die_at_every_operation<scene>(
+        [&](scene& t) {
+            if (published_before) ok(t.publish());
+        },
+        act, [&](scene& t, std::uint64_t) { require_prefix(t, first_window_end); });
+    REQUIRE(deaths > length);
 }
 
 } // namespace
 
 TEST_CASE("a publisher that dies leaves a prefix, to the window") {
-    die_at_every_operation(false, window, [](scene& t) { return t.publish(); });
+    require_a_prefix_after_every_death(false, window, [](scene& t) { return t.publish(); });
 }
 
 TEST_CASE("one who dies in a forget leaves a prefix, to the window") {
-    die_at_every_operation(true, length % window, [](scene& t) { return t.forget(); });
+    require_a_prefix_after_every_death(true, length % window, [](scene& t) { return t.forget(); });
 }

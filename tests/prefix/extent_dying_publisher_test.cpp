@@ -12,6 +12,7 @@
 
 #include <support/catch.hpp>
 #include <support/chains.hpp>
+#include <support/every_death.hpp>
 #include <support/mortal_fabric.hpp>
 #include <support/world.hpp>
 
@@ -95,31 +96,17 @@ struct scene {
     return c;
 }
 
-/// prepare, then act until it dies. chains: all that there are.
-void die_at_every_operation(std::span<chain const> chains, std::function<void(scene&)> const& prepare,
-                            std::function<result<void>(scene&)> const& act) {
-    std::uint64_t operations = 1;
+/// chains: all that there are.
+void require_all_works_after_every_death(std::span<chain const> chains, std::function<void(scene&)> const& prepare,
+                                         std::function<result<void>(scene&)> const& act) {
     std::uint64_t found_again = 0;
-    for (std::uint64_t last = 0; last <= operations; ++last) { // the first time it lives, to count
-        CAPTURE(last, operations);
-        scene t;
-        prepare(t);
-        auto const before = t.mortal.life().operations;
-        t.mortal.life().tear = last;
-        if (last > 0) t.mortal.life().operations_left = last;
-        auto const done = act(t);
-        if (last == 0) {
-            ok(done);
-            operations = t.mortal.life().operations - before;
-            REQUIRE(operations > 4);
-        } else {
-            REQUIRE_FALSE(done);
-        }
+    auto const deaths = die_at_every_operation<scene>(prepare, act, [&](scene& t, std::uint64_t last) {
         t.require_all_works(chains);
-        if (last % 4 != 0 || last == 0) continue;
+        if (last % 4 != 0) return;
         found_again += ok(sync_wait(t.s, t.own.reclaim(t.s))).bytes; // waits for a lease
         t.require_all_works(chains);
-    }
+    });
+    REQUIRE(deaths > 4);
     REQUIRE(found_again > 0);
 }
 
@@ -129,7 +116,7 @@ chain const trunk = chain_of(1, 3 * window + 3);
 
 TEST_CASE("extents: who dies in a publish of a new chain leaves a prefix", "[extents]") {
     std::vector<chain> const all{trunk};
-    die_at_every_operation(
+    require_all_works_after_every_death(
         all, [](scene&) {}, [](scene& t) { return t.publish(trunk); });
 }
 
@@ -141,13 +128,13 @@ TEST_CASE("extents: who dies in a publish that goes on from a match leaves a pre
         if (!a) return a.error();
         return t.publish(all.front(), a->blocks, a->end);
     };
-    die_at_every_operation(all, prepare, go_on);
+    require_all_works_after_every_death(all, prepare, go_on);
 }
 
 TEST_CASE("extents: who dies in a publish of a branch leaves the trunk as it was", "[extents]") {
     std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
     auto const prepare = [](scene& t) { ok(t.publish(trunk)); };
-    die_at_every_operation(all, prepare, [&](scene& t) {
+    require_all_works_after_every_death(all, prepare, [&](scene& t) {
         auto const done = t.publish(all[1]);
         REQUIRE(t.require_match(trunk) == trunk.size());
         return done;
@@ -161,13 +148,13 @@ TEST_CASE("extents: who dies where somebody else has listed a part of the chain 
         // A gap in the first window: what lies behind is there already.
         (void)ok(sync_wait(t.s, t.own.forget(t.s, std::span(trunk).first(5), 3, {})));
     };
-    die_at_every_operation(all, prepare, [&](scene& t) { return t.publish(all[1]); });
+    require_all_works_after_every_death(all, prepare, [&](scene& t) { return t.publish(all[1]); });
 }
 
 TEST_CASE("extents: who dies in a forget leaves a prefix", "[extents]") {
     std::vector<chain> const all{trunk, joined(std::span(trunk).first(window + 4), chain_of(2, window + 3))};
     auto const prepare = [&](scene& t) { ok(t.publish(trunk)); };
-    die_at_every_operation(all, prepare, [&](scene& t) { return t.forget(trunk); });
+    require_all_works_after_every_death(all, prepare, [&](scene& t) { return t.forget(trunk); });
 }
 
 TEST_CASE("extents: who dies in a forget of a branch leaves the trunk as it was", "[extents]") {
@@ -175,7 +162,7 @@ TEST_CASE("extents: who dies in a forget of a branch leaves the trunk as it was"
     auto const prepare = [&](scene& t) {
         for (auto const& c : all) ok(t.publish(c));
     };
-    die_at_every_operation(all, prepare, [&](scene& t) {
+    require_all_works_after_every_death(all, prepare, [&](scene& t) {
         auto const r = sync_wait(t.victim.s, t.victims.forget(t.victim.s, all[1], window + 4, {}));
         REQUIRE(t.require_match(trunk) == trunk.size());
         return r ? result<void>{} : r.error();

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include <catena/core/bytes.hpp>
@@ -59,8 +58,6 @@ struct block_slot {
 
 /// One chain to follow.
 struct chain_walk {
-    static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-
     std::span<block_hash const> chain;
     std::size_t from = 0;                ///< the walk begins at this block, the first of a window
     std::span<location> locations{};     ///< empty, or as long as the chain
@@ -72,8 +69,8 @@ struct chain_walk {
     bool done = false;
 
     // For the walk itself.
-    std::uint32_t extent = none; ///< in which it is: of the walker's list
-    std::size_t begin = 0;       ///< the block at which that begins
+    std::uint32_t extent = ~std::uint32_t{0}; ///< in which it is: of the walker's list; extent_list::none
+    std::size_t begin = 0;                    ///< the block at which that begins
 };
 
 } // namespace catena::detail

@@ -3,13 +3,17 @@
 //
 // Protocol   L1 walk to the first block that is not listed (extent_walk.hpp); nothing of it if the caller's match still holds.
 //            L2 one batch: CAS tags: free -> ours, of the slots behind it in the same extent; WRITE new extents, one for
-//               each further window, which nobody can find yet; CAS children of that extent: bit set, one more, if a new
-//               one begins behind it; READ meta.
+//               each further window, which nobody can find yet; CAS children of that extent: one more, and in its filter, if a
+//               new one begins behind it; READ meta.
 //            L3 CAS places: absent -> ours, of the slots whose tags are those of our blocks, whoever claimed them; READ meta.
 //            L4 insert the new extents into the index, if their keys are absent.
 // First wins A block is listed by the CAS of its place in L3, or by the insert of its extent in L4; who comes second learns the
 //            place in force. A second publisher of a window finds the first one's extent in L4, frees his own, which nobody
 //            saw, and lists his blocks in that one.
+// Orphans    Where somebody else's extent came first for one window and ours for a later one, ours has lost its parent. L1 goes on
+//            through the other's; where it ends, the orphan is made a child of the extent that leads to it (adopt), or else, if
+//            the chain has a gap before, taken off again.
+// Emptied    Who uncounts a child may be the last one who knew that the parent was needed: he looks whether it is empty.
 // Races      tag taken by another block: the chain branches there, and L1 is done again (X3 has what becomes of tags behind
 //            it). Extent taken out of use: extent_removal.hpp. Extent already dead but still in the index: it is buried first.
 //            A forget of the prefix at the same time: what is behind a gap is not found until the gap is closed.
@@ -31,11 +35,11 @@
 #include <catena/fabric/op.hpp>
 #include <catena/index/mutation.hpp>
 #include <catena/pool/membership.hpp>
-#include <catena/pool/node_allocator.hpp>
-#include <catena/pool/rest.hpp>
 #include <catena/pool/retry.hpp>
 #include <catena/pool/scratch.hpp>
 #include <catena/prefix/detail/extent_forget.hpp>
+#include <catena/prefix/detail/extent_maker.hpp>
+#include <catena/prefix/detail/extent_parent.hpp>
 #include <catena/prefix/detail/extent_removal.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
@@ -47,13 +51,13 @@ namespace catena::detail {
 template <typename Session, typename State>
 class extent_publisher {
     static constexpr std::size_t window = State::window;
-    static constexpr std::size_t most_new = 128; ///< extents that are made at once
 
 public:
     /// Lists chain[from..]. locations: as long as the chain; become those in force.
     extent_publisher(Session& s, State& state, std::span<block_hash const> chain, std::span<location> locations,
                      std::size_t from)
-        : s_(s), state_(state), chain_(chain), locations_(locations), at_(from), memory_(s.scratches()) {}
+        : s_(s), state_(state), chain_(chain), locations_(locations), at_(from), memory_(s.scratches()),
+          maker_(s, state, chain, locations, from, *memory_) {}
 
     /// hint: where a match of this chain ended, at block `from`; nullptr if it is not known.
     [[nodiscard, gnu::noinline]] task<result<publish_counts>> run(walk_end const* hint) {
@@ -61,9 +65,8 @@ public:
         first_window_ = at_ / window;
         listed_to_ = memory_->template take<std::size_t>(windows);
         orphans_ = memory_->template take<made_extent>(windows);
-        made_ = memory_->template take<made_extent>(std::min(windows, most_new));
-        changes_ = memory_->template take<change>(made_.size());
-        ops_ = memory_->template take<op>(made_.size() + window + 3);
+        changes_ = memory_->template take<change>(maker_.most());
+        ops_ = memory_->template take<op>(maker_.most() + window + 3);
         retry again;
         for (bool first = true;; first = false) {
             if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
@@ -109,14 +112,6 @@ public:
 private:
     using change = mutation<block_hash, extent_ref>;
 
-    struct made_extent {
-        std::size_t begin = 0;
-        std::size_t end = 0;
-        extent_ref ref;
-        extent_ref parent;
-        std::uint32_t lives = 0;
-    };
-
     /// L1. Counts what it finds.
     [[nodiscard, gnu::noinline]] task<result<void>> walk() {
         // Not into locations_: a walk that goes back a few blocks may end before one whose place it noted.
@@ -144,25 +139,15 @@ private:
     }
     /// Makes it a child of the extent in which the walk ended. False: that was taken out of use.
     [[nodiscard, gnu::noinline]] task<result<bool>> adopt(made_extent& orphan) {
-        for (bool counted = false; !counted;) {
-            word meta = 0;
-            std::array ops{op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
-                                   end_.children.with(chain_[orphan.begin], orphan.begin % window != 0).bits()),
-                           op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
-            if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
-            counted = ops[0].swapped();
-            end_.children = extent_children(counted ? ops[0].operand : ops[0].fetched);
-            auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
-            if (!counts) co_return counts.error();
-            if (!*counts) co_return false;
-        }
+        auto const counted = co_await count_child(s_, state_.handle.tag(), end_.extent, end_.children,
+                                                  chain_[orphan.begin], orphan.begin % window != 0);
+        if (!counted || !*counted) co_return counted;
         op take = op::cas(whole_extent(nullptr, orphan.ref.size_class()).parent_at(orphan.ref), orphan.parent.bits(),
                           end_.extent.bits());
         if (auto const r = co_await s_.submit(take); !r) co_return r.error();
         orphan.ref = {};
         if (take.swapped()) co_return true;
-        auto const r = co_await uncount(end_.extent); // somebody else did it, or buries it
-        if (!r) co_return r.error();
+        if (auto const r = co_await uncount(end_.extent); !r) co_return r.error(); // somebody else did it, or buries it
         co_return true;
     }
     [[nodiscard, gnu::noinline]] task<result<void>> uncount(extent_ref parent) {
@@ -178,13 +163,17 @@ private:
         std::size_t appended = 0;
         if (end_.why == walk_stop::free_slot || end_.why == walk_stop::absent)
             appended = std::min({end_.extent.slots() - end_.slot, window - at_ % window, chain_.size() - at_});
-        if (auto const r = co_await make(at_ + appended); !r) co_return r.error();
+        if (auto const r = co_await maker_.make(end_.extent, at_ + appended); !r) co_return r.error();
 
         // L2
         std::size_t n = 0;
-        bool const has_child = in_extent && count_ != 0;
+        bool const has_child = in_extent && !maker_.made().empty();
         auto const inc = end_.meta.incarnation();
-        if (has_child) ops_[n++] = add_child();
+        auto const child = at_ + appended;
+        bool const in_window = child % window != 0;
+        if (has_child)
+            ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
+                                end_.children.with(chain_[child], in_window).bits());
         auto const tags = n;
         for (std::size_t i = 0; i < appended; ++i)
             ops_[n++] = op::cas(extent_view::tag_at(end_.extent, end_.slot + i), extent_word::unclaimed(inc),
@@ -194,13 +183,7 @@ private:
         if (in_extent) ops_[n++] = op::read(extent_view::begin(end_.extent), &meta, word_bytes);
         if (end_.why == walk_stop::other_block)
             ops_[n++] = op::read(extent_view::tag_at(end_.extent, end_.slot), &other, word_bytes);
-        for (std::size_t i = 0; i < count_; ++i) {
-            auto const& m = made_[i];
-            if (i != 0 && m.ref.at() == made_[i - 1].ref.at() + made_[i - 1].ref.bytes())
-                ops_[n - 1].length += static_cast<std::uint32_t>(m.ref.bytes());
-            else
-                ops_[n++] = op::write(m.ref.at(), images_[i], m.ref.bytes());
-        }
+        n += maker_.plan_writes(ops_.subspan(n));
         if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
         std::size_t ours = 0;
         while (ours < appended &&
@@ -214,14 +197,12 @@ private:
             if (!*counts || ours < appended || other == extent_word::tag_of(chain_[at_]))
                 co_return co_await part(ours, counted, *counts);
         }
-        while (has_child && !counted) {
-            std::array ops{add_child(), op::read(extent_view::begin(end_.extent), &meta, word_bytes)};
-            if (auto const r = co_await s_.submit(batch(ops)); !r) co_return r.error();
-            counted = ops[0].swapped();
-            end_.children = extent_children(counted ? ops[0].operand : ops[0].fetched);
-            auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
-            if (!counts) co_return counts.error();
-            if (!*counts) co_return co_await give_up(false);
+        if (has_child && !counted) {
+            auto const now =
+                co_await count_child(s_, state_.handle.tag(), end_.extent, end_.children, chain_[child], in_window);
+            if (!now) co_return now.error();
+            counted = *now;
+            if (!counted) co_return co_await give_up(false);
         }
         if (appended != 0) {
             auto const listed = co_await place(appended);
@@ -231,13 +212,6 @@ private:
             remember_end();
         }
         co_return co_await insert();
-    }
-
-    /// Counts made_[0] as a child of the extent in which the walk ended.
-    [[nodiscard]] op add_child() const noexcept {
-        auto const first = made_[0].begin;
-        return op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
-                       end_.children.with(chain_[first], first % window != 0).bits());
     }
 
     /// What this client knows of the extent in which the walk ended.
@@ -293,89 +267,35 @@ private:
         co_return true;
     }
 
-    /// The images of new extents for chain_[begin..], as many as there is room for. No round trip as a rule.
-    [[nodiscard, gnu::noinline]] task<result<void>> make(std::size_t begin) {
-        count_ = 0;
-        if (begin == chain_.size()) co_return result<void>{};
-        if (auto const r = co_await free_rested(s_); !r) co_return r.error();
-        if (images_.empty()) {
-            images_ = memory_->template take<word*>(made_.size());
-            image_ = memory_->image(made_.size() * extent_class::bytes(extent_class::count - 1));
-        }
-        // One behind the other, as far as the allocator can: whole runs are written and read at once.
-        auto const node = s_.allocation().turn;
-        auto parent = end_.extent;
-        while (begin < chain_.size() && count_ < made_.size()) {
-            auto const room = window - begin % window;
-            auto const c = class_for(std::min(chain_.size() - begin, room), room);
-            auto const run = std::min({chain_.size() - begin, room, extent_class::slots(c)});
-            s_.allocation().turn = node;
-            auto got = co_await allocate(s_, extent_class::bytes(c));
-            if (!got && got.error().code == errc::out_of_memory && !s_.allocation().resting.empty()) {
-                if (auto const r = co_await end_rest(s_); !r) co_return r.error(); // what was forgotten just now
-                got = co_await allocate(s_, extent_class::bytes(c));
-            }
-            if (!got) {
-                auto const undone = co_await give_up(false);
-                co_return undone ? got.error() : undone.error();
-            }
-            auto& m = made_[count_];
-            m = {.begin = begin,
-                 .end = begin + run,
-                 .ref = extent_ref(got->at, c, got->lives + 1),
-                 .parent = parent,
-                 .lives = got->lives + 1};
-            images_[count_] = count_ == 0 ? image_ : images_[count_ - 1] + made_[count_ - 1].ref.bytes() / word_bytes;
-            bool const more = m.end < chain_.size() && count_ + 1 < made_.size();
-            make_extent(images_[count_], c,
-                        {.lock = block_header::held_by(s_.pool().self.tag()),
-                         .index_tag = state_.handle.tag(),
-                         .incarnation = m.lives,
-                         .run = chain_.subspan(begin, run),
-                         .places = locations_.subspan(begin, run),
-                         .children = children_of(m, more),
-                         .parent = parent});
-            parent = m.ref;
-            begin = m.end;
-            ++count_;
-        }
-        co_return result<void>{};
-    }
-    [[nodiscard]] extent_children children_of(made_extent const& m, bool more) const noexcept {
-        auto const none = extent_children::none(m.lives);
-        return more ? none.with(chain_[m.end], m.end % window != 0) : none;
-    }
-    /// Half as much again as is needed now, for the next turn of the conversation.
-    [[nodiscard]] static std::uint32_t class_for(std::size_t run, std::size_t room) noexcept {
-        return extent_class::for_slots(std::min(room, 3 * run));
-    }
-
     /// L4. The extents that somebody else had first are freed; at_ stops before the first of them.
     [[nodiscard, gnu::noinline]] task<result<void>> insert() {
-        for (std::size_t i = 0; i < count_; ++i)
-            changes_[i] = {.key = chain_[made_[i].begin],
-                           .value = made_[i].ref,
-                           .kind = mutation_kind::insert,
-                           .outcome = mutation_outcome::pending};
-        if (count_ == 0) co_return result<void>{};
-        if (auto const r = co_await state_.heads.apply(s_, changes_.first(count_)); !r) co_return r.error();
-        for (std::size_t i = 0; i < count_; ++i) {
-            auto const& m = made_[i];
-            if (changes_[i].outcome != mutation_outcome::inserted) {
-                bool const has_parent = m.parent && (i == 0 || changes_[i - 1].outcome == mutation_outcome::inserted);
-                if (auto const r = co_await lost_to(m, changes_[i].value, has_parent); !r) co_return r.error();
-                if (auto const r = co_await discard(m); !r) co_return r.error();
+        auto const made = maker_.made();
+        if (made.empty()) co_return result<void>{};
+        auto const changes = changes_.first(made.size());
+        std::transform(made.begin(), made.end(), changes.begin(), [&](made_extent const& m) {
+            return change{.key = chain_[m.begin],
+                          .value = m.ref,
+                          .kind = mutation_kind::insert,
+                          .outcome = mutation_outcome::pending};
+        });
+        if (auto const r = co_await state_.heads.apply(s_, changes); !r) co_return r.error();
+        auto const in_force = [&](std::size_t i) { return changes[i].outcome == mutation_outcome::inserted; };
+        for (std::size_t i = 0; i < made.size(); ++i) {
+            auto const& m = made[i];
+            if (!in_force(i)) {
+                bool const has_parent = m.parent && (i == 0 || in_force(i - 1));
+                if (auto const r = co_await lost_to(m, changes[i].value, has_parent); !r) co_return r.error();
+                if (auto const r = co_await maker_.discard(m); !r) co_return r.error();
                 continue;
             }
-            state_.placements.put(chain_[m.begin],
-                                  placement::of(m.ref, m.end - m.begin, children_of(m, i + 1 < count_)));
+            state_.placements.put(chain_[m.begin], placement::of(m.ref, m.end - m.begin, m.children));
             if (at_ == m.begin) {
                 counts_.inserted += m.end - m.begin;
                 at_ = m.end;
             } else { // behind one of somebody else, which L1 leads over: it is counted when the walk comes to it
-                if (i != 0 && changes_[i - 1].outcome != mutation_outcome::inserted)
-                    orphans_[m.begin / window - first_window_] = m;
-                listed_to_[m.begin / window - first_window_] = m.end;
+                auto const window_number = m.begin / window - first_window_;
+                if (i != 0 && !in_force(i - 1)) orphans_[window_number] = m;
+                listed_to_[window_number] = m.end;
             }
         }
         co_return result<void>{};
@@ -390,8 +310,7 @@ private:
         whole_extent const x(words, theirs.size_class());
         op look = op::read(theirs.at(), words, theirs.bytes());
         if (auto const r = co_await s_.submit(look); !r) co_return r.error();
-        bool const this_life = (x.meta().incarnation() & extent_ref::incarnation_mask) == theirs.incarnation() &&
-                               x.meta().index_tag() == state_.handle.tag() && x.first() == chain_[m.begin];
+        bool const this_life = x.meta().is_life_of(theirs, state_.handle.tag()) && x.first() == chain_[m.begin];
         if (this_life && x.meta().dead()) { // nobody may have come to bury it
             auto const parent = co_await bury(s_, state_, theirs, x);
             if (!parent) co_return parent.error();
@@ -413,13 +332,7 @@ private:
         if (counted) {
             if (auto const r = co_await uncount(end_.extent); !r) co_return r.error();
         }
-        for (std::size_t i = 0; i < count_; ++i)
-            if (auto const r = co_await discard(made_[i]); !r) co_return r.error();
-        count_ = 0;
-        co_return result<void>{};
-    }
-    [[nodiscard, gnu::noinline]] task<result<void>> discard(made_extent const& m) {
-        co_return co_await free_block(s_, {.at = m.ref.at(), .lives = m.lives}, m.ref.bytes());
+        co_return co_await maker_.discard_all();
     }
 
     Session& s_;
@@ -429,12 +342,9 @@ private:
     std::span<location> seen_; ///< by the walk
     std::size_t at_;           ///< every block in [from, at_) is listed
     scratch_lease memory_;
-    std::span<made_extent> made_;
+    extent_maker<Session, State> maker_;
     std::span<change> changes_;
-    word* image_ = nullptr;   ///< of all that is made
-    std::span<word*> images_; ///< of each
     std::span<op> ops_;
-    std::size_t count_ = 0; ///< of made_
     std::size_t first_window_ = 0;
     std::span<std::size_t> listed_to_; ///< of each window: up to which block we listed it before the walk came to it
     std::span<made_extent> orphans_;   ///< of each window: ours whose parent lost; until it is adopted

@@ -31,36 +31,10 @@
 #include <catena/pool/block_header.hpp>
 #include <catena/pool/rest.hpp>
 #include <catena/pool/scratch.hpp>
+#include <catena/prefix/detail/extent_parent.hpp>
 #include <catena/prefix/extent.hpp>
 
 namespace catena::detail {
-
-/// P's last step. seen: the meta word that was read behind its CASes. True: what they did counts. 0 or 1 round trips.
-template <typename Session>
-[[nodiscard, gnu::noinline]] task<result<bool>> still_counts(Session& s, extent_ref e, std::uint16_t tag, word seen) {
-    while (extent_meta(seen).is(e, tag) && extent_meta(seen).dying()) {
-        op spare = op::cas(extent_view::begin(e), seen, extent_meta(seen).when_spared().bits());
-        if (auto const r = co_await s.submit(spare); !r) co_return r.error();
-        if (spare.swapped()) co_return true;
-        seen = spare.fetched;
-    }
-    co_return extent_meta(seen).is(e, tag);
-}
-
-/// One child less; nothing if that life of the extent is over. True: that was the last one. 2 round trips.
-template <typename Session>
-[[nodiscard, gnu::noinline]] task<result<bool>> uncount_child(Session& s, std::uint16_t tag, extent_ref parent) {
-    for (;;) {
-        std::array<word, extent_view::prelude_words> words{};
-        op look = op::read(extent_view::begin(parent), words.data(), sizeof words);
-        if (auto const r = co_await s.submit(look); !r) co_return r.error();
-        extent_view const x(words.data(), 0);
-        if (!x.meta().is(parent, tag)) co_return false;
-        op less = op::cas(extent_view::children_at(parent), x.children().bits(), x.children().without_one().bits());
-        if (auto const r = co_await s.submit(less); !r) co_return r.error();
-        if (less.swapped()) co_return x.children().count() == 1;
-    }
-}
 
 /// K3 and K4 of an extent that is dead, as it was read after it died. Returns the parent if that was its last child.
 template <typename Session, typename State>

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,6 +18,7 @@
 #include <catena/layout/node.hpp>
 #include <catena/pool/membership.hpp>
 #include <catena/pool/reclaim.hpp>
+#include <catena/prefix/detail/extent_parent.hpp>
 #include <catena/prefix/detail/extent_removal.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/extent.hpp>
@@ -70,8 +70,7 @@ template <typename Session, typename State>
         op look = op::read(e.at(), words.data(), e.bytes());
         if (auto const r = co_await s.submit(look); !r) co_return r.error();
         ++report->nodes;
-        bool const this_life = (x.meta().incarnation() & extent_ref::incarnation_mask) == e.incarnation() &&
-                               x.meta().index_tag() == state.handle.tag();
+        bool const this_life = x.meta().is_life_of(e, state.handle.tag());
         if (this_life && x.meta().dead()) {
             if (auto const r = co_await bury(s, state, e, x); !r) co_return r.error();
         } else if (this_life && x.lists_nothing() && x.children().count() == 0) {

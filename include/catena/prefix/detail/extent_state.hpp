@@ -58,7 +58,8 @@ template <typename Heads, typename Options>
 struct extent_state {
     using options = Options;
     static constexpr std::size_t window = Options::window;
-    static_assert((window & (window - 1)) == 0 && window >= 2 && window <= 32, "one bit for each block of a window");
+    static_assert((window & (window - 1)) == 0 && window >= 2 && window <= 32,
+                  "a window is at most what the largest extent holds");
 
     extent_state(Heads index, catalog_handle h, std::size_t cache_bytes, std::size_t copy_bytes)
         : heads(std::move(index)), handle(h), placements(cache_bytes), copies(copy_bytes) {}

@@ -7,9 +7,9 @@
 // W2  Where the last of these ends, or an extent in which the chain leaves its run, there may be a child that this client does
 //     not know (X4): its first block is asked for in the index, and with it the first blocks of the next windows (window_guess).
 //     The question goes along with the READs of W1 where it can be foreseen, else it follows; what is found is read next.
+// W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
 // W4  Where other clients are at work (window_guess) the last known extent is read as a whole, as it may have grown, and the windows
 //     behind it are asked for in W1's round trip already.
-// W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
 // Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
 //            where the chain leaves an extent unforeseen; 1 more for what the index told.
 // Verdict    of a block: present at the moment when its place was read; absent if its slot has no place, or neither slot nor
@@ -27,7 +27,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -37,6 +36,7 @@
 #include <catena/pool/scratch.hpp>
 #include <catena/prefix/detail/chain_walk.hpp>
 #include <catena/prefix/detail/extent_list.hpp>
+#include <catena/prefix/detail/extent_plan.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/extent.hpp>
 
@@ -48,24 +48,21 @@ class extent_walker {
 
 public:
     extent_walker(Session& s, State& state, std::span<chain_walk> walks)
-        : s_(s), state_(state), walks_(walks), memory_(s.scratches()), list_memory_(s.scratches()),
-          list_(*list_memory_, most_listed(walks)) {
-        auto const most = most_listed(walks);
-        ops_ = memory_->template take<op>(2 * most);
-        asked_ = memory_->template take<block_hash>(most);
-        found_ = memory_->template take<std::optional<extent_ref>>(most);
-    }
+        : s_(s), state_(state), walks_(walks), memory_(s.scratches()), images_(s.scratches()),
+          plan_(state, most_listed(walks), *memory_, *images_), list_(plan_.list()),
+          ops_(memory_->template take<op>(2 * most_listed(walks))),
+          found_(memory_->template take<std::optional<extent_ref>>(most_listed(walks))) {}
 
     /// Walks all chains to their ends, or deadlines: after that no round trip begins for them.
     [[nodiscard, gnu::noinline]] task<result<void>> run() {
         for (auto& w : walks_) w.at = w.from;
         while (anything_to_do()) {
-            if (crowded_) begin_again();
-            asking_ = 0;
+            if (plan_.crowded()) begin_again();
+            plan_.begin();
             for (auto& w : walks_) {
                 if (w.done) continue;
-                list_known(w);
-                ask_for_what_is_needed(w);
+                plan_.list_known(w);
+                plan_.ask_for_what_is_needed(w);
             }
             if (auto const r = co_await round_trip(); !r) co_return r.error();
             for (auto& w : walks_) {
@@ -73,7 +70,7 @@ public:
                 if (w.progress != nullptr) w.progress->store(w.at, std::memory_order_relaxed);
             }
         }
-        state_.guess.learn(met_, walks_.size(), eager_);
+        state_.guess.learn(met_, walks_.size(), plan_.eager());
         co_return result<void>{};
     }
 
@@ -101,110 +98,11 @@ private:
         return open;
     }
 
-    // --- W1 and W2: what to read, what to ask ---
-
     /// There is no room for more: what was read is read again if it is needed still.
     void begin_again() noexcept {
-        list_.clear();
-        spare_image_ = nullptr;
-        crowded_ = false;
+        plan_.clear();
         for (auto& w : walks_)
-            if (!w.done && w.extent != chain_walk::none) return_to_begin(w);
-    }
-
-    /// Slots of an extent that the chain may need, of those that are known to be claimed and one more.
-    [[nodiscard]] static std::size_t useful(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
-        auto const most = std::min({p.extent.slots(), window - begin % window, w.chain.size() - begin});
-        return p.slots == 0 || !w.slots.empty() ? most : std::min<std::size_t>(most, p.slots + 1U);
-    }
-    bool list(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
-        crowded_ |= !list_.has_room_for(1);
-        if (crowded_) return false;
-        auto const number = list_.find(w.chain[begin]);
-        auto& e = number == extent_list::none ? list_.add(w.chain[begin], p.extent) : list_[number];
-        e.known = std::max<std::uint32_t>(e.known, p.slots);
-        if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(useful(w, begin, p)));
-        if (number == extent_list::none && w.slots.empty()) take_copy(w, begin, e, p);
-        return true;
-    }
-    /// W3. A copy does not know whether its extent has grown: it must be long enough, or the chain leave it on the way.
-    void take_copy(chain_walk const& w, std::size_t begin, listed_extent& e, placement const& p) noexcept {
-        e.uses = p.uses;
-        e.removals = p.removals;
-        if (p.uses < 2 || !state_.copies.keeps_any()) return;
-        if (spare_image_ == nullptr) spare_image_ = list_.spare_image();
-        auto const slots = state_.copies.find(e.first, e.ref, extent_view(spare_image_, e.ref.slots()));
-        if (slots < e.want && matching(w, begin, extent_view(spare_image_, slots)) == slots) return;
-        e.copied = static_cast<std::uint32_t>(slots);
-        e.words = std::exchange(spare_image_, nullptr);
-    }
-
-    /// W1, from the window on in which the walk is. What lies behind the last of it is asked for at once if it may be there.
-    void list_known(chain_walk const& w) noexcept {
-        std::optional<placement> last;
-        std::size_t begin = 0;
-        for (auto head = w.at / window * window; head < w.chain.size(); head += window) {
-            auto const p = state_.placements.find(w.chain[head]);
-            if (!p) continue;
-            if (!list(w, head, *p)) return;
-            last = p;
-            begin = head;
-            if (!p->branched) continue;
-            auto const end = std::min(head + window, w.chain.size());
-            for (auto i = head + 1; i < end; ++i) {
-                auto const branch = state_.placements.find(w.chain[i]);
-                if (!branch) continue;
-                if (!list(w, i, *branch)) return;
-                last = branch;
-                begin = i;
-            }
-        }
-        if (!last || !w.slots.empty()) return;
-        if (eager_) look_beyond(w, begin);
-        if (last->slots == 0) return;
-        auto const end = begin + std::min<std::size_t>(foreseen(w, begin, last->slots), window - begin % window);
-        auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
-        if (prints != 0 && end > w.at && (last->children & prints) == prints) ask_from(w, end);
-    }
-
-    /// W4, behind the last known extent.
-    void look_beyond(chain_walk const& w, std::size_t begin) noexcept {
-        auto& e = list_[list_.find(w.chain[begin])];
-        auto const most = std::min({e.ref.slots(), window - begin % window, w.chain.size() - begin});
-        if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(most));
-        auto const next = (begin / window + 1) * window;
-        if (next < w.chain.size() && next > w.at) ask_from(w, next);
-    }
-
-    /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.
-    [[nodiscard]] std::size_t foreseen(chain_walk const& w, std::size_t begin, std::size_t slots) const noexcept {
-        auto const& e = list_[list_.find(w.chain[begin])];
-        return e.copied == 0 ? slots : matching(w, begin, extent_view(e.words, e.copied));
-    }
-    [[nodiscard]] static std::size_t matching(chain_walk const& w, std::size_t begin, extent_view const& x) noexcept {
-        auto const most = std::min(x.slots(), w.chain.size() - begin);
-        std::size_t n = 0;
-        while (n < most && x.tag(n) == extent_word::tag_of(w.chain[begin + n])) ++n;
-        return n;
-    }
-
-    /// W2 for a walk that knows no more.
-    void ask_for_what_is_needed(chain_walk const& w) noexcept {
-        if (w.extent != chain_walk::none) return; // it waits for more of an extent
-        auto const& first = w.chain[w.at];
-        if (list_.find(first) != extent_list::none) return;    // listed, and read now
-        if (crowded_ && state_.placements.find(first)) return; // in the next round trip
-        ask_from(w, w.at);
-    }
-    void ask_from(chain_walk const& w, std::size_t block) noexcept {
-        ask(w.chain[block]);
-        auto head = (block / window + 1) * window;
-        for (std::size_t i = 0; i < ahead_ && head < w.chain.size(); ++i, head += window) ask(w.chain[head]);
-    }
-    void ask(block_hash const& first) noexcept {
-        if (list_.find(first) != extent_list::none || asking_ == asked_.size()) return;
-        auto const before = asked_.first(asking_);
-        if (std::find(before.begin(), before.end(), first) == before.end()) asked_[asking_++] = first;
+            if (!w.done && w.extent != extent_list::none) return_to_begin(w);
     }
 
     /// Reads what is listed and asks what is to be asked.
@@ -213,16 +111,18 @@ private:
             if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
             stale_ = false;
         }
-        auto const keys = asked_.first(asking_);
-        auto const found = found_.first(asking_);
+        auto const keys = plan_.asked();
+        auto const found = found_.first(keys.size());
         std::fill(found.begin(), found.end(), std::nullopt);
         for (;;) {
             auto const reads = ops_.first(list_.plan_reads(ops_));
             if (reads.empty() && keys.empty()) co_return result<void>{};
             auto const begun = s_.channel().now();
-            auto const done =
-                keys.empty() ? co_await read(reads) : co_await state_.heads.find_many(s_, keys, found, reads);
-            if (!done) co_return done.error();
+            if (keys.empty()) {
+                if (auto const r = co_await s_.submit(reads); !r) co_return r.error();
+            } else if (auto const r = co_await state_.heads.find_many(s_, keys, found, reads); !r) {
+                co_return r.error();
+            }
             if (reads.empty() || read_in_time(s_, begun)) break;
             if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
         }
@@ -242,10 +142,9 @@ private:
             state_.placements.put(keys[i], {.extent = e.ref});
         }
         met_ += hits;
-        if (hits != 0) ahead_ = std::min(std::max(2 * hits, state_.guess.next()), window_guess::most);
+        plan_.learn(hits);
         co_return result<void>{};
     }
-    [[nodiscard, gnu::noinline]] task<result<void>> read(std::span<op> reads) { co_return co_await s_.submit(reads); }
 
     // --- walking ---
 
@@ -255,7 +154,7 @@ private:
     }
     /// The extent in which the walk is must be read anew: to its first block.
     static void return_to_begin(chain_walk& w) noexcept {
-        w.extent = chain_walk::none;
+        w.extent = extent_list::none;
         w.at = w.begin;
     }
 
@@ -263,8 +162,8 @@ private:
     void follow(chain_walk& w) {
         while (!w.done) {
             if (w.at == w.chain.size()) return stop(w, walk_stop::chain_end);
-            if (w.extent == chain_walk::none && !enter(w)) return;
-            if (!w.done && w.extent != chain_walk::none && !step(w)) return;
+            if (w.extent == extent_list::none && !enter(w)) return;
+            if (!w.done && w.extent != extent_list::none && !step(w)) return;
         }
     }
 
@@ -290,8 +189,7 @@ private:
             return true;
         }
         state_.placements.drop(e.first, e.ref);
-        bool const this_life = (meta.incarnation() & extent_ref::incarnation_mask) == e.ref.incarnation();
-        if (e.asked && this_life && meta.dead()) {
+        if (e.asked && meta.dead() && meta.is_life_of(e.ref, state_.handle.tag())) {
             not_there(w);
             return true;
         }
@@ -301,7 +199,7 @@ private:
     }
     void not_there(chain_walk& w) {
         if (w.slots.empty()) return stop(w, w.end.extent ? w.end.why : walk_stop::nothing);
-        w.extent = chain_walk::none;
+        w.extent = extent_list::none;
         w.at = std::min((w.at / window + 1) * window, w.chain.size());
     }
 
@@ -373,7 +271,7 @@ private:
                  .children = x.children(),
                  .slot = static_cast<std::uint32_t>(w.at - w.begin),
                  .why = why};
-        w.extent = chain_walk::none;
+        w.extent = extent_list::none;
     }
 
     /// extent_copies V2: its count did not change between the READ before and this one.
@@ -389,18 +287,13 @@ private:
     State& state_;
     std::span<chain_walk> walks_;
     scratch_lease memory_;
-    scratch_lease list_memory_;
-    extent_list list_;
+    scratch_lease images_;
+    extent_plan<State> plan_;
+    extent_list& list_; ///< the plan's
     std::span<op> ops_;
-    std::span<block_hash> asked_; ///< of the next round trip
     std::span<std::optional<extent_ref>> found_;
-    std::size_t asking_ = 0; ///< of asked_
-    bool crowded_ = false;   ///< the list was too short for what is known
-    bool const eager_ = state_.guess.others_are_at_work();
-    std::size_t ahead_ = eager_ ? state_.guess.next() : 0; ///< windows to ask for beyond the one that is needed
-    std::size_t met_ = 0;                                  ///< extents that this client did not know
-    bool stale_ = false;                                   ///< the index told of an extent that was none any more
-    word* spare_image_ = nullptr;                          ///< for a copy; of the list's memory
+    std::size_t met_ = 0; ///< extents that this client did not know
+    bool stale_ = false;  ///< the index told of an extent that was none any more
     retry again_;
 };
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,6 +51,12 @@ namespace {
     client_options o;
     o.strategy = strategy;
     return o;
+}
+
+/// Lists it all in one segment; the places that are in force afterwards are of no interest.
+auto list(client const& c, std::span<block_hash const> chain, std::uint16_t segment = 1) {
+    auto where = places(segment, chain.size());
+    return ok(c.publish(chain, where));
 }
 
 /// A name of a shared-memory pool that no other run of this test uses.
@@ -176,8 +183,7 @@ TEST_CASE("what a match found is not published again, and not looked for again",
         CAPTURE(kind.index, name(kind.strategy));
         auto const c = ok(client::open("local:?size=16MiB", kind));
         auto const chain = chain_of(1, 200);
-        auto where = places(3, 200);
-        (void)ok(c.publish(std::span(chain).first(100), std::span(where).first(100)));
+        (void)list(c, std::span(chain).first(100), 3);
         auto const match = ok(c.match(chain));
         REQUIRE(match.blocks == 100);
         auto theirs = places(4, 200);
@@ -188,9 +194,9 @@ TEST_CASE("what a match found is not published again, and not looked for again",
 
         // The same on another chain without saying where the match ended.
         auto const other = chain_of(2, 200);
-        auto there = places(5, 200);
-        (void)ok(c.publish(std::span(other).first(100), std::span(there).first(100)));
+        (void)list(c, std::span(other).first(100), 5);
         REQUIRE(ok(c.match(other)).blocks == 100);
+        auto there = places(5, 200);
         auto const unsaid = ok(c.publish(other, there, 100));
         REQUIRE(unsaid.inserted == 100);
         if (kind.strategy == match_strategy::extents) REQUIRE(rest.cost.round_trips < unsaid.cost.round_trips);
@@ -227,8 +233,7 @@ TEST_CASE("extents are not listed behind a gap; single blocks are, but not match
             REQUIRE(ok(c.match(chain)).blocks == 0);
         }
         REQUIRE(ok(c.inspect()).entries == (extents ? 0U : 99U));
-        auto where = places(2, 100);
-        REQUIRE(ok(c.publish(chain, where)).inserted == (extents ? 100U : 1U)); // what closes the gap
+        REQUIRE(list(c, chain, 2).inserted == (extents ? 100U : 1U)); // what closes the gap
         REQUIRE(ok(c.match(chain)).blocks == 100);
         REQUIRE(ok(c.inspect()).violations.empty());
     }
@@ -275,8 +280,7 @@ TEST_CASE("report and inspect tell where things stand", "[client]") {
     REQUIRE(before.pool_bytes == 2 * (16U << 20U));
     REQUIRE(before.cache_bytes <= before.cache_capacity_bytes);
     auto const chain = chain_of(1, 1000);
-    auto where = places(1, 1000);
-    auto const cost = ok(c.publish(chain, where)).cost;
+    auto const cost = list(c, chain).cost;
     auto const after = c.report();
     REQUIRE(after.fabric.round_trips >= before.fabric.round_trips + cost.round_trips);
     REQUIRE(after.fabric.bytes_written >= before.fabric.bytes_written + cost.bytes_written);
@@ -295,8 +299,7 @@ TEST_CASE("with one entry a block the index has as many entries as there are blo
     client_options o = of_layout(match_strategy::batched);
     o.index = "sherman";
     auto const c = ok(client::open("local:?size=16MiB&nodes=2", o));
-    auto where = places(1, 1000);
-    (void)ok(c.publish(chain_of(1, 1000), where));
+    (void)list(c, chain_of(1, 1000));
     REQUIRE(c.report().index == "sherman");
     REQUIRE(c.report().strategy == match_strategy::batched);
     auto const index = ok(c.inspect());
@@ -312,8 +315,7 @@ TEST_CASE("every strategy that a client is opened with gives the same answer", "
     for (auto const how : {match_strategy::sequential, match_strategy::batched, match_strategy::galloping,
                            match_strategy::binary, match_strategy::extents}) {
         auto const c = ok(client::open("local:?size=16MiB", of_layout(how)));
-        auto where = places(1, 70);
-        (void)ok(c.publish(std::span(chain).first(70), where));
+        (void)list(c, std::span(chain).first(70));
         REQUIRE(ok(c.match(chain)).blocks == 70);
     }
 }
@@ -322,10 +324,7 @@ TEST_CASE("every index type gives the same answers, and its name in the report",
     for (auto const& kind : all_kinds()) {
         CAPTURE(kind.index, name(kind.strategy));
         auto const c = ok(client::open("local:?size=64MiB&nodes=2", kind));
-        for (std::uint64_t i = 0; i < 100; ++i) {
-            auto where = places(1, 100);
-            REQUIRE(ok(c.publish(chain_of(i, 100), where)).inserted == 100);
-        }
+        for (std::uint64_t i = 0; i < 100; ++i) REQUIRE(list(c, chain_of(i, 100)).inserted == 100);
         for (std::uint64_t i = 0; i < 100; i += 2) REQUIRE(ok(c.forget(chain_of(i, 100), 30)).erased == 70);
         for (std::uint64_t i = 0; i < 100; ++i)
             REQUIRE(ok(c.match(chain_of(i, 100))).blocks == (i % 2 == 0 ? 30U : 100U));
@@ -363,10 +362,7 @@ TEST_CASE("a full pool is an error, with nothing lost, and forgetting makes room
     REQUIRE(full.entries >= published * 50);
     for (std::uint64_t i = 0; i < at_most; ++i) (void)ok(c.forget(chain_of(i, 50)));
     REQUIRE(ok(c.inspect()).entries == 0);
-    for (std::uint64_t i = 0; i < published * 9 / 10; ++i) {
-        auto where = places(1, 50);
-        REQUIRE(ok(c.publish(chain_of(1000 + i, 50), where)).inserted == 50);
-    }
+    for (std::uint64_t i = 0; i < published * 9 / 10; ++i) REQUIRE(list(c, chain_of(1000 + i, 50)).inserted == 50);
     REQUIRE(ok(c.inspect()).violations.empty());
 }
 
@@ -382,12 +378,11 @@ TEST_CASE("more threads than sessions share a client", "[client][threads]") {
         random_source random(seed, thread);
         for (std::size_t n = 0; n < scaled(400); ++n) {
             auto const own = chain_of(1000 + thread, 10 + random.below(30));
-            auto where = places(static_cast<std::uint16_t>(thread), own.size());
-            expect(ok(c.publish(own, where)).inserted <= own.size(), "more were inserted than asked for");
+            auto const segment = static_cast<std::uint16_t>(thread);
+            expect(list(c, own, segment).inserted <= own.size(), "more were inserted than asked for");
             expect(ok(c.match(own)).blocks == own.size(), "what was published is not matched");
             auto const shared = chain_of(random.below(3), 40);
-            auto shared_where = places(static_cast<std::uint16_t>(thread), 40);
-            (void)ok(c.publish(shared, shared_where));
+            (void)list(c, shared, segment);
             if (random.one_in(3)) (void)ok(c.forget(shared, random.below(40)));
             if (random.one_in(20)) (void)c.report();
             (void)ok(c.forget(own, 5));
@@ -404,8 +399,7 @@ TEST_CASE("a shm pool is shared by the clients that open it, and gone with the l
         auto const first = ok(client::open("shm:" + name + "?size=8MiB"));
         auto const second = ok(client::open("shm:" + name));
         REQUIRE(second.report().fabric_name == "shm");
-        auto where = places(1, 20);
-        (void)ok(first.publish(chain, where));
+        (void)list(first, chain);
         REQUIRE(ok(second.match(chain)).blocks == 20);
         auto const other_size = refusal("shm:" + name + "?size=16MiB");
         REQUIRE(other_size.code == errc::bad_format);
@@ -422,8 +416,7 @@ TEST_CASE("a pool that was made with one layout or index type is refused with an
         auto const uri = "shm:" + shm_name("kind") + "?size=16MiB";
         auto const first = ok(client::open(uri, made));
         auto const chain = chain_of(1, 20);
-        auto where = places(1, 20);
-        (void)ok(first.publish(chain, where));
+        (void)list(first, chain);
         for (auto const& other : all_kinds()) {
             CAPTURE(made.index, name(made.strategy), other.index, name(other.strategy));
             if (other.index == made.index && other.strategy == made.strategy) {
@@ -440,8 +433,7 @@ TEST_CASE("a pool that was made with one layout or index type is refused with an
     // What differs only in how blocks are looked up may differ.
     auto const uri = "shm:" + shm_name("lookup") + "?size=16MiB";
     auto const batched = ok(client::open(uri, of_layout(match_strategy::batched)));
-    auto where = places(1, 20);
-    (void)ok(batched.publish(chain_of(1, 20), where));
+    (void)list(batched, chain_of(1, 20));
     REQUIRE(ok(ok(client::open(uri, of_layout(match_strategy::binary))).match(chain_of(1, 20))).blocks == 20);
 }
 
@@ -449,8 +441,7 @@ TEST_CASE("a client that warms up when it opens matches in one round trip at onc
     auto const uri = "shm:" + shm_name("warm") + "?size=16MiB";
     auto const first = ok(client::open(uri));
     auto const chain = chain_of(1, 300);
-    auto where = places(1, 300);
-    (void)ok(first.publish(chain, where));
+    (void)list(first, chain);
     client_options cold;
     cold.warm_up = false;
     for (bool const warm : {true, false}) {
@@ -490,8 +481,7 @@ TEST_CASE("opening and closing again and again uses up nothing", "[client][shm]"
     for (std::uint64_t i = 0; i < 40; ++i) {
         auto const c = ok(client::open("shm:" + name, o));
         auto const chain = chain_of(i % 2, 200);
-        auto where = places(1, 200);
-        (void)ok(c.publish(chain, where));
+        (void)list(c, chain);
         REQUIRE(ok(c.match(chain)).blocks == 200);
         (void)ok(c.forget(chain));
         auto const now = c.report().pool_bytes_taken;

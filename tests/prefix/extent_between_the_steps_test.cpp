@@ -19,6 +19,8 @@
 #include <support/accounting.hpp>
 #include <support/catch.hpp>
 #include <support/chains.hpp>
+#include <support/joined.hpp>
+#include <support/sound.hpp>
 #include <support/world.hpp>
 
 #include <catena/index/chime_tree.hpp>
@@ -46,11 +48,6 @@ using places_type = std::vector<location>;
 constexpr std::size_t cache_bytes = 1U << 16U;
 constexpr pool_options options{.lease = 1h, .patience = 100ms};
 
-[[nodiscard]] chain joined(std::span<block_hash const> begin, std::span<block_hash const> end) {
-    chain c(begin.begin(), begin.end());
-    c.insert(c.end(), end.begin(), end.end());
-    return c;
-}
 [[nodiscard]] chain first(chain const& c, std::size_t n) {
     return {c.begin(), c.begin() + static_cast<std::ptrdiff_t>(n)};
 }
@@ -138,13 +135,7 @@ struct scene {
         return o;
     }
 
-    index_check sound() {
-        auto c = ok(sync_wait(as.s, as_index.verify(as.s)));
-        std::string all;
-        for (auto const& v : c.violations) all += v + "; ";
-        expect(all.empty(), "the index is not sound: " + all);
-        return c;
-    }
+    index_check sound() { return must_be_sound(ok(sync_wait(as.s, as_index.verify(as.s)))); }
     [[nodiscard]] extent_ref extent_of(block_hash const& head) {
         return ok(sync_wait(bs.s, bs_index.heads().find(bs.s, head))).value_or(extent_ref{});
     }
@@ -214,6 +205,17 @@ struct situation {
         {"another second window", trunk, joined(first(trunk, window), chain_of(2, half))},
     };
 }
+/// b lists what is there before. Returns where a's publish goes on: from a match of what it wants, or at the root.
+template <typename Index>
+[[nodiscard]] match_answer prepared(scene<Index>& t, situation const& of, bool after_a_match) {
+    (void)t.b.publish(of.before, 1);
+    return after_a_match ? t.a.find(of.wanted) : match_answer{};
+}
+template <typename Index>
+void forget_all(caller<Index>& by, situation const& of) {
+    (void)by.forget(of.wanted);
+    (void)by.forget(of.before);
+}
 /// Another chain that leaves `c` there.
 [[nodiscard]] chain fork(chain const& c, std::size_t at) {
     return joined(first(c, std::min(at, c.size())), chain_of(7, 5));
@@ -249,9 +251,7 @@ TEMPLATE_TEST_CASE("extents, step by step: two publish at the same time", "[exte
                 CAPTURE(of.name, after_a_match, other, n);
                 scene<TestType> t;
                 auto const& theirs = others[other];
-                (void)t.b.publish(of.before, 1);
-                match_answer from;
-                if (after_a_match) from = t.a.find(of.wanted);
+                auto const from = prepared(t, of, after_a_match);
                 typename caller<TestType>::told as, bs;
                 auto const [batches, refused] = t.run([&] { as = t.a.publish(of.wanted, 2, from.blocks, from.end); },
                                                       {{.batch = n, .act = [&] { bs = t.b.publish(theirs, 3); }}});
@@ -287,18 +287,12 @@ TEMPLATE_TEST_CASE("extents, step by step: a publish, and forgets and publishes 
             for (std::size_t n = 1; n < most_batches; ++n) {
                 CAPTURE(of.name, after_a_match, what, n);
                 scene<TestType> t;
-                (void)t.b.publish(of.before, 1);
-                match_answer from;
-                if (after_a_match) from = t.a.find(of.wanted);
+                auto const from = prepared(t, of, after_a_match);
                 typename caller<TestType>::told as, bs;
-                auto const forget = [&] {
-                    (void)t.b.forget(of.wanted);
-                    (void)t.b.forget(of.before);
-                };
                 auto const get_in = [&] {
-                    if (what != 4) forget();
+                    if (what != 4) forget_all(t.b, of);
                     if (what == 1 || what == 2) bs = t.b.publish(of.wanted, 3);
-                    if (what == 2) forget();
+                    if (what == 2) forget_all(t.b, of);
                     if (what == 3) bs = t.b.publish(theirs, 3);
                     if (what == 4) (void)t.b.forget(of.wanted, of.wanted.size() / 2);
                 };
@@ -328,13 +322,9 @@ TEMPLATE_TEST_CASE("extents, step by step: a publish while it is forgotten, and 
                 scene<TestType> t;
                 (void)t.b.publish(of.before, 1);
                 typename caller<TestType>::told bs;
-                auto const forget = [&] {
-                    (void)t.b.forget(of.wanted);
-                    (void)t.b.forget(of.before);
-                };
-                auto const [batches, refused] =
-                    t.run([&] { (void)t.a.publish(of.wanted, 2); },
-                          {{.batch = n, .act = forget}, {.batch = m, .act = [&] { bs = t.b.publish(of.wanted, 3); }}});
+                auto const [batches, refused] = t.run([&] { (void)t.a.publish(of.wanted, 2); },
+                                                      {{.batch = n, .act = [&] { forget_all(t.b, of); }},
+                                                       {.batch = m, .act = [&] { bs = t.b.publish(of.wanted, 3); }}});
                 if (batches < n) more = false;
                 if (refused) continue;
                 if (batches >= m) REQUIRE(t.a.match(of.wanted) == bs.places);
@@ -636,13 +626,10 @@ TEMPLATE_TEST_CASE("extents, step by step: blocks get another life while somebod
         for (std::size_t n = 1; n < most_batches; ++n) {
             CAPTURE(of.name, after_a_match, forgets, n);
             scene<TestType> t;
-            (void)t.b.publish(of.before, 1);
-            match_answer from;
-            if (after_a_match) from = t.a.find(of.wanted);
+            auto const from = prepared(t, of, after_a_match);
             places_type listed;
             auto const turn_over = [&] {
-                (void)t.b.forget(of.wanted);
-                (void)t.b.forget(of.before);
+                forget_all(t.b, of);
                 t.fabric.clock.now += rest_time;
                 (void)t.b.publish(next, 3);
                 listed = t.b.publish(other, 3).places;

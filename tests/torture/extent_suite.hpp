@@ -34,17 +34,46 @@
 
 #include <support/chains.hpp>
 #include <support/history.hpp>
-#include <torture/arena.hpp>
+#include <support/joined.hpp>
+#include <torture/suite_run.hpp>
 
 namespace catena::torture {
 
 /// Index: an extent_index. most_blocks: of a chain of its own.
 template <typename Index, std::size_t MostBlocks>
-class extent_suite {
+class extent_suite : suite_run {
 public:
-    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
-        extent_suite suite(s, log);
-        return suite.run_all();
+    extent_suite(scenario const& s, std::vector<sim_event>* log) : suite_run(s), arena_(s, log) {
+        // A chain, and branches that leave it, or each other, at some block.
+        sim_random random(s.seed, 13);
+        auto const length = std::min<std::size_t>(2 + s.keys * MostBlocks / 40, MostBlocks);
+        chains_.push_back(test::chain_of(1, length));
+        auto const branches = 1 + random.below(4);
+        for (std::uint64_t branch = 2; branch < 2 + branches; ++branch) {
+            auto const& of = chains_[random.below(chains_.size())];
+            auto const shared = std::span(of).first(random.below(of.size() + 1));
+            chains_.push_back(test::joined(shared, test::chain_of(branch, 1 + random.below(length))));
+        }
+    }
+
+    [[nodiscard]] outcome run() {
+        auto& keeper = arena_.keeper();
+        keepers_ = std::make_unique<Index>(test::ok(Index::create(keeper, "blocks", cache_bytes)));
+        if (2 * scenario_.preload > scenario_.keys) preload();
+        for (unsigned c = 1; c <= scenario_.clients; ++c) {
+            auto& m = arena_.join(false, scenario_.sessions);
+            for (unsigned i = 0; i < scenario_.sessions; ++i) {
+                bool const shared = i != 0 && c % 2 == 0; // or an object of its own
+                if (!shared)
+                    indexes_.push_back(std::make_unique<Index>(
+                        test::ok(Index::open(m.sessions[i], "blocks", cache_bytes, scenario_.seed % 2 * 8192))));
+                arena_.add_life(live(m.sessions[i], *indexes_.back(), c * 10 + i));
+            }
+        }
+        return judged(arena_, [&] {
+            auto const wrong = audit();
+            return wrong ? wrong : judge();
+        });
     }
 
 private:
@@ -71,46 +100,6 @@ private:
         bool present = false;
         std::optional<location> place; ///< not known
     };
-
-    extent_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {
-        // A chain, and branches that leave it, or each other, at some block.
-        sim_random random(s.seed, 13);
-        auto const length = std::min<std::size_t>(2 + s.keys * MostBlocks / 40, MostBlocks);
-        chains_.push_back(test::chain_of(1, length));
-        auto const branches = 1 + random.below(4);
-        for (std::uint64_t branch = 2; branch < 2 + branches; ++branch) {
-            auto c = chains_[random.below(chains_.size())];
-            c.resize(random.below(c.size() + 1));
-            auto const own = test::chain_of(branch, length);
-            c.insert(c.end(), own.begin(), own.begin() + static_cast<std::ptrdiff_t>(1 + random.below(length)));
-            chains_.push_back(std::move(c));
-        }
-    }
-
-    outcome run_all() {
-        auto& keeper = arena_.keeper();
-        keepers_ = std::make_unique<Index>(test::ok(Index::create(keeper, "blocks", cache_bytes)));
-        if (2 * scenario_.preload > scenario_.keys) preload();
-        for (unsigned c = 1; c <= scenario_.clients; ++c) {
-            auto& m = arena_.join(false, scenario_.sessions);
-            for (unsigned i = 0; i < scenario_.sessions; ++i) {
-                bool const shared = i != 0 && c % 2 == 0; // or an object of its own
-                if (!shared)
-                    indexes_.push_back(std::make_unique<Index>(
-                        test::ok(Index::open(m.sessions[i], "blocks", cache_bytes, scenario_.seed % 2 * 8192))));
-                arena_.add_life(live(m.sessions[i], *indexes_.back(), c * 10 + i));
-            }
-        }
-        outcome result;
-        result.violation = arena_.run();
-        if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = audit();
-        if (!result.violation) result.violation = judge();
-        result.steps = arena_.network().steps();
-        result.operations = operations_;
-        result.switches = arena_.network().switches();
-        return result;
-    }
 
     void preload() {
         auto const& c = chains_.front();
@@ -189,21 +178,23 @@ private:
         if (random.one_in(2)) c.resize(1 + random.below(c.size()));
         return c;
     }
-    [[nodiscard]] result<void> failed(error e, std::string const& what) {
-        if (scenario_.may_lose_nodes() && e.code == errc::unreachable && e.node != 0) return {};
-        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
-        complaint_ = what + " ended with " + std::string(name(e.code));
-        return e;
+
+    /// A match that is recorded, if it comes back.
+    [[nodiscard, gnu::noinline]] task<result<match_answer>> seen_match(session_type& s, Index& index, std::uint32_t who,
+                                                                       std::span<block_hash const> c,
+                                                                       std::span<location> where) {
+        auto const begin = tick();
+        auto const a = co_await index.match(s, c, where);
+        if (a) saw_match(who, begin, tick(), c, a->blocks, where);
+        co_return a;
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> match(session_type& s, Index& index, std::uint32_t who,
                                                           sim_random& random) {
         auto const c = any_chain(random);
         std::vector<location> where(random.one_in(4) ? 0 : c.size());
-        auto const begin = tick();
-        auto const a = co_await index.match(s, c, where);
+        auto const a = co_await seen_match(s, index, who, c, where);
         if (!a) co_return failed(a.error(), "match");
-        saw_match(who, begin, tick(), c, a->blocks, where);
         co_return result<void>{};
     }
 
@@ -254,10 +245,8 @@ private:
                                                                       sim_random& random) {
         auto const c = any_chain(random);
         std::vector<location> where(c.size());
-        auto const begin = tick();
-        auto const a = co_await index.match(s, c, where);
+        auto const a = co_await seen_match(s, index, who, c, where);
         if (!a) co_return failed(a.error(), "match");
-        saw_match(who, begin, tick(), c, a->blocks, where);
         auto longer = c;
         for (auto const& other : chains_)
             if (other.size() > a->blocks &&
@@ -372,12 +361,9 @@ private:
             (void)test::ok(sync_wait(s, keepers_->recover(s)));
             if (!scenario_.may_lose_clients())
                 if (auto const why = unsound("after the run", false)) return why;
-            for (std::size_t i = 0; i < chains_.size(); ++i) {
-                auto const& c = chains_[i];
+            for (auto const& c : chains_) {
                 std::vector<location> found(c.size());
-                auto const begin = tick();
-                auto const n = test::ok(sync_wait(s, keepers_->match(s, c, found))).blocks;
-                saw_match(1, begin, tick(), c, n, found);
+                (void)test::ok(sync_wait(s, seen_match(s, *keepers_, 1, c, found)));
             }
             for (auto const& c : chains_) {
                 auto where = new_places(9, c.size());
@@ -386,9 +372,7 @@ private:
                 if (counts.behind_a_gap != 0) return std::string("in the audit: a publish saw a gap");
                 for (std::size_t i = 0; i < c.size(); ++i) listed(calls + i, where[i]);
                 std::vector<location> found(c.size());
-                auto const begin = tick();
-                auto const n = test::ok(sync_wait(s, keepers_->match(s, c, found))).blocks;
-                saw_match(1, begin, tick(), c, n, found);
+                auto const n = test::ok(sync_wait(s, seen_match(s, *keepers_, 1, c, found))).blocks;
                 if (n != c.size()) return std::string("in the audit: a published chain does not match");
                 if (found != where) return std::string("in the audit: a match tells other places than the publish");
             }
@@ -438,16 +422,13 @@ private:
     }
     [[nodiscard]] static task<result<void>> one(session_type& s, op& o) { co_return co_await s.submit(o); }
 
-    scenario const scenario_;
     std::vector<chain> chains_;
     std::vector<listing> listings_;
     std::unordered_map<word, std::size_t> owner_; ///< of a place: its listing
     std::vector<sight> sights_;
     std::vector<test::call<block_hash, location>> erases_;
     std::uint64_t now_ = 0;
-    std::optional<std::string> complaint_;
     std::uint64_t blocks_ = 0;
-    std::uint64_t operations_ = 0;
     std::unique_ptr<Index> keepers_;
     std::vector<std::unique_ptr<Index>> indexes_;
     arena arena_; ///< last: its lives end before the indexes that they use

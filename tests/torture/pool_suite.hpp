@@ -20,39 +20,26 @@
 #include <catena/pool/node_allocator.hpp>
 #include <catena/pool/reclaim.hpp>
 
-#include <support/accounting.hpp>
 #include <support/history.hpp>
-#include <torture/arena.hpp>
+#include <torture/suite_run.hpp>
 
 namespace catena::torture {
 
-class pool_suite {
+class pool_suite : suite_run {
 public:
-    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
-        pool_suite suite(s, log);
-        return suite.run_all();
+    pool_suite(scenario const& s, std::vector<sim_event>* log) : suite_run(s), arena_(s, log) {}
+
+    [[nodiscard]] outcome run() {
+        for (unsigned c = 1; c <= scenario_.clients; ++c) {
+            auto& m = arena_.join(false, scenario_.sessions);
+            for (unsigned i = 0; i < scenario_.sessions; ++i) arena_.add_life(live(m.sessions[i], c * 10 + i));
+        }
+        return judged(arena_, [&] { return audit(); });
     }
 
 private:
     using history_type = test::history<std::uint64_t, std::uint32_t>; // name -> stamp of its creation
     static constexpr std::uint64_t names = 3;
-
-    pool_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {}
-
-    outcome run_all() {
-        for (unsigned c = 1; c <= scenario_.clients; ++c) {
-            auto& m = arena_.join(false, scenario_.sessions);
-            for (unsigned i = 0; i < scenario_.sessions; ++i) arena_.add_life(live(m.sessions[i], c * 10 + i));
-        }
-        outcome result;
-        result.violation = arena_.run();
-        if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = audit();
-        result.steps = arena_.network().steps();
-        result.operations = operations_;
-        result.switches = arena_.network().switches();
-        return result;
-    }
 
     struct held {
         block what;
@@ -82,17 +69,11 @@ private:
         co_return co_await release_all(s);
     }
 
-    [[nodiscard]] result<void> failed(error e, std::string const& what) {
-        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
-        complaint_ = what + " ended with " + std::string(name(e.code));
-        return e;
-    }
-
     [[nodiscard, gnu::noinline]] task<result<void>> take(session_type& s, sim_random& random, std::vector<held>& mine) {
         auto const bytes = block_granule << random.below(2);
         auto const taken = co_await allocate(s, bytes);
         if (!taken && taken.error().code == errc::out_of_memory) co_return result<void>{};
-        if (!taken) co_return failed(taken.error(), "allocate");
+        if (!taken) co_return ended(taken.error(), "allocate");
         // Who was shut out and does not know yet may cut from a chunk that is another's now: its WRITE fails.
         if (!gone(s.pool().self)) occupy(taken->at, bytes, s.pool().self);
         mine.push_back({.what = *taken, .bytes = bytes});
@@ -119,7 +100,7 @@ private:
             at != occupied_.end() && at->second.by == s.pool().self)
             occupied_.erase(at);
         ++one.what.lives;
-        if (auto const r = co_await free_block(s, one.what, one.bytes); !r) co_return failed(r.error(), "free_block");
+        if (auto const r = co_await free_block(s, one.what, one.bytes); !r) co_return ended(r.error(), "free_block");
         co_return result<void>{};
     }
 
@@ -150,9 +131,9 @@ private:
         ++reclaims_;
         reclaim_report report;
         auto const gone = co_await detail::find_gone(s, report);
-        if (!gone) co_return failed(gone.error(), "find_gone");
+        if (!gone) co_return ended(gone.error(), "find_gone");
         auto const any = [](remote_ptr, block_header const&) { return true; };
-        if (auto const r = co_await detail::sweep(s, *gone, any, report); !r) co_return failed(r.error(), "sweep");
+        if (auto const r = co_await detail::sweep(s, *gone, any, report); !r) co_return ended(r.error(), "sweep");
         co_return result<void>{};
     }
 
@@ -173,7 +154,7 @@ private:
             auto const made = co_await create_index(s, spec_of(which, stamp), [](catalog_handle) { return no_root(); });
             if (!made && made.error().code != errc::already_exists) {
                 history_.lost(call);
-                co_return failed(made.error(), "create_index");
+                co_return ended(made.error(), "create_index");
             }
             history_.said(call, made.has_value());
             co_return result<void>{};
@@ -188,7 +169,7 @@ private:
             history_.observe(who, begin, history_.tick(), which, {.what = mutation_outcome::present});
             co_return result<void>{};
         }
-        if (!found) co_return failed(found.error(), "find_index");
+        if (!found) co_return ended(found.error(), "find_index");
         history_.observe(who, begin, history_.tick(), which, std::optional(found->spec.layout_version));
         if (random.one_in(2)) co_return result<void>{};
         auto const call = history_.begin(who, test::call_kind::erase_if, which, found->spec.layout_version);
@@ -199,7 +180,7 @@ private:
             history_.done(call); // by somebody else
         } else {
             history_.lost(call);
-            co_return failed(gone.error(), "drop_index");
+            co_return ended(gone.error(), "drop_index");
         }
         co_return result<void>{};
     }
@@ -236,41 +217,26 @@ private:
 
     /// All others left or died: after a reclaim every block is free, save those that were in transit.
     [[nodiscard]] std::optional<std::string> audit_memory() {
-        auto const look = [&] {
-            return test::take_census(auditor().pool().geometry,
-                                     [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
-        };
         if (complaint_) return complaint_;
         if (scenario_.may_lose_nodes()) return std::nullopt; // a memory node that came back is empty
-        if (auto const c = look(); !c.complaints.empty()) return "before the reclaim: " + c.complaints.front();
+        if (auto const c = census(arena_, auditor()); !c.complaints.empty())
+            return "before the reclaim: " + c.complaints.front();
         try {
             auto& s = auditor();
             test::ok(sync_wait(s, reclaim(s)));
-            auto const c = look();
-            if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
-            auto const most_astray =
-                scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
-            if (c.astray > most_astray * 2 * block_granule)
-                return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
-            if (auto const lost = c.in_use() - c.astray; lost != test::bytes_in_hand(s))
-                return "after the reclaim: " + std::to_string(lost) + " bytes are in use, " +
-                       std::to_string(test::bytes_in_hand(s)) + " are in our hands";
+            return unaccounted(arena_, s, 0, 2 * block_granule);
         } catch (std::exception const& e) {
             return "in the reclaim: " + std::string(e.what());
         }
-        return std::nullopt;
     }
 
-    scenario const scenario_;
     history_type history_;
     struct holding {
         std::uint64_t bytes = 0;
         member_id by;
     };
     std::map<std::uint64_t, holding> occupied_; ///< blocks that somebody holds, or held when he died
-    std::optional<std::string> complaint_;
     std::uint32_t stamps_ = 0;
-    std::uint64_t operations_ = 0;
     std::uint64_t reclaims_ = 0;
     session_type* auditor_ = nullptr; ///< null: the keeper audits
     arena arena_;

@@ -19,41 +19,29 @@
 
 #include <support/chains.hpp>
 #include <support/history.hpp>
-#include <torture/arena.hpp>
+#include <support/joined.hpp>
+#include <torture/suite_run.hpp>
 
 namespace catena::torture {
 
 template <typename Index>
-class prefix_suite {
+class prefix_suite : suite_run {
 public:
-    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
-        prefix_suite suite(s, log);
-        return suite.run_all();
-    }
-
-private:
-    using chain = std::vector<block_hash>;
-    using history_type = test::history<block_hash, location>;
-    static constexpr std::size_t cache_bytes = 1U << 15U;
-
-    prefix_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {
+    prefix_suite(scenario const& s, std::vector<sim_event>* log) : suite_run(s), arena_(s, log) {
         // A chain, and branches that leave it at some block.
         auto const length = 2 + s.keys / 3;
         chains_.push_back(test::chain_of(1, length));
         sim_random random(s.seed, 13);
         for (std::uint64_t branch = 2; branch < 4; ++branch) {
-            auto c = chains_.front();
-            c.resize(random.below(length));
-            auto const own = test::chain_of(branch, length);
-            c.insert(c.end(), own.begin(), own.begin() + static_cast<std::ptrdiff_t>(1 + random.below(length)));
-            chains_.push_back(std::move(c));
+            auto const shared = std::span(chains_.front()).first(random.below(length));
+            chains_.push_back(test::joined(shared, test::chain_of(branch, 1 + random.below(length))));
         }
         for (auto const& c : chains_) universe_.insert(universe_.end(), c.begin(), c.end());
         std::sort(universe_.begin(), universe_.end());
         universe_.erase(std::unique(universe_.begin(), universe_.end()), universe_.end());
     }
 
-    outcome run_all() {
+    [[nodiscard]] outcome run() {
         auto& keeper = arena_.keeper();
         keepers_tree_ = std::make_unique<Index>(test::ok(Index::create(keeper, "blocks", cache_bytes)));
         for (unsigned c = 1; c <= scenario_.clients; ++c) {
@@ -62,15 +50,13 @@ private:
             for (unsigned i = 0; i < scenario_.sessions; ++i)
                 arena_.add_life(live(m.sessions[i], *trees_.back(), c * 10 + i));
         }
-        outcome result;
-        result.violation = arena_.run();
-        if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = audit();
-        result.steps = arena_.network().steps();
-        result.operations = operations_;
-        result.switches = arena_.network().switches();
-        return result;
+        return judged(arena_, [&] { return audit(); });
     }
+
+private:
+    using chain = std::vector<block_hash>;
+    using history_type = test::history<block_hash, location>;
+    static constexpr std::size_t cache_bytes = 1U << 15U;
 
     [[nodiscard, gnu::noinline]] task<result<void>> live(session_type& s, Index& tree, std::uint32_t who) {
         sim_random random(scenario_.seed, 1000 + who);
@@ -96,12 +82,6 @@ private:
         auto c = chains_[random.below(chains_.size())];
         c.resize(1 + random.below(c.size()));
         return c;
-    }
-    [[nodiscard]] result<void> failed(error e, std::string const& what) {
-        if (scenario_.may_lose_nodes() && e.code == errc::unreachable && e.node != 0) return {};
-        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
-        complaint_ = what + " ended with " + std::string(name(e.code));
-        return e;
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> match(session_type& s, prefix_index<Index>& prefixes,
@@ -197,13 +177,10 @@ private:
         return history_.violation();
     }
 
-    scenario const scenario_;
     std::vector<chain> chains_;
     std::vector<block_hash> universe_;
     history_type history_;
-    std::optional<std::string> complaint_;
     std::uint64_t blocks_ = 0;
-    std::uint64_t operations_ = 0;
     std::unique_ptr<Index> keepers_tree_;
     std::vector<std::unique_ptr<Index>> trees_;
     arena arena_; ///< last: its lives end before the indexes that they use

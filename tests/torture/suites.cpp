@@ -68,48 +68,55 @@ struct windows_of_four : extent_options {
 struct windows_of_sixteen : windows_of_four { // longer than the smallest extents
     static constexpr std::size_t window = 16;
 };
+using short_windows = extent_index<sherman_tree<block_hash, extent_ref, four_blocks>, windows_of_four>;
+using long_windows = extent_index<learned_hopscotch<block_hash, extent_ref, three_wide_leaves>, windows_of_sixteen>;
+
+template <typename Suite>
+[[nodiscard]] outcome run(scenario const& s, std::vector<sim_event>* log) {
+    Suite suite(s, log);
+    return suite.run();
+}
 
 constexpr std::array all{
     suite{"sherman",
           "sherman_tree, keys and values of a word",
-          tree_suite<sherman_tree<std::uint64_t, std::uint64_t, four_entries>>::run,
+          run<tree_suite<sherman_tree<std::uint64_t, std::uint64_t, four_entries>>>,
           {.bytes = 128, .key_words = 1, .payload_words = 1}},
     suite{"sherman-wide",
           "sherman_tree, keys of 16 bytes, values that are replaced out of place",
-          tree_suite<sherman_tree<block_hash, test::blob<24>, four_wide_entries>>::run,
+          run<tree_suite<sherman_tree<block_hash, test::blob<24>, four_wide_entries>>>,
           {.bytes = 256, .key_words = 2, .payload_words = 3}},
     suite{"chime",
           "chime_tree, keys and values of a word",
-          tree_suite<chime_tree<std::uint64_t, std::uint64_t, twelve_slots>>::run,
+          run<tree_suite<chime_tree<std::uint64_t, std::uint64_t, twelve_slots>>>,
           {.bytes = 320, .key_words = 1, .payload_words = 1}},
     suite{"chime-wide",
           "chime_tree, keys of 16 bytes, values of three words",
-          tree_suite<chime_tree<block_hash, test::blob<24>, twelve_wide_slots>>::run,
+          run<tree_suite<chime_tree<block_hash, test::blob<24>, twelve_wide_slots>>>,
           {.bytes = 640, .key_words = 2, .payload_words = 3}},
     suite{"learned",
           "learned_hopscotch, keys and values of a word",
-          tree_suite<learned_hopscotch<std::uint64_t, std::uint64_t, six_leaves>>::run,
+          run<tree_suite<learned_hopscotch<std::uint64_t, std::uint64_t, six_leaves>>>,
           {.bytes = 320, .key_words = 1, .payload_words = 1}},
     suite{"learned-wide",
           "learned_hopscotch, keys of 16 bytes, values of three words, a model with an error bound",
-          tree_suite<learned_hopscotch<block_hash, test::blob<24>, three_wide_leaves>>::run,
+          run<tree_suite<learned_hopscotch<block_hash, test::blob<24>, three_wide_leaves>>>,
           {.bytes = 640, .key_words = 2, .payload_words = 3}},
     suite{"prefix",
           "prefix_index over sherman_tree: publish, match, forget",
-          prefix_suite<sherman_tree<block_hash, location, four_blocks>>::run,
+          run<prefix_suite<sherman_tree<block_hash, location, four_blocks>>>,
           {.bytes = 192, .key_words = 2, .payload_words = 1}},
     suite{"extents",
           "extent_index over sherman_tree, windows of 4 blocks: publish, match, forget",
-          extent_suite<extent_index<sherman_tree<block_hash, extent_ref, four_blocks>, windows_of_four>, 14>::run,
+          run<extent_suite<short_windows, 14>>,
           {.bytes = 192, .key_words = 2, .payload_words = 1}},
     suite{"extents-learned",
           "extent_index over learned_hopscotch, windows of 16 blocks",
-          extent_suite<extent_index<learned_hopscotch<block_hash, extent_ref, three_wide_leaves>, windows_of_sixteen>,
-                       30>::run,
+          run<extent_suite<long_windows, 30>>,
           {.bytes = 192, .key_words = 2, .payload_words = 1}},
     suite{"pool",
           "allocator, free lists, membership, catalog",
-          pool_suite::run,
+          run<pool_suite>,
           {.bytes = 64, .key_words = 1, .payload_words = 1}},
 };
 

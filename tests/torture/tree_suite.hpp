@@ -19,34 +19,25 @@
 
 #include <catena/index/index.hpp>
 
-#include <support/accounting.hpp>
 #include <support/history.hpp>
 #include <support/keys.hpp>
-#include <torture/arena.hpp>
+#include <torture/suite_run.hpp>
 
 namespace catena::torture {
 
 template <typename Index>
-class tree_suite {
+class tree_suite : suite_run {
 public:
     using key_type = typename Index::key_type;
     using value_type = typename Index::value_type;
     using change = mutation<key_type, value_type>;
     using history_type = test::history<key_type, value_type>;
 
-    [[nodiscard]] static outcome run(scenario const& s, std::vector<sim_event>* log) {
-        tree_suite suite(s, log);
-        return suite.run_all();
-    }
-
-private:
-    static constexpr std::size_t cache_bytes = 1U << 15U;
-
-    tree_suite(scenario const& s, std::vector<sim_event>* log) : scenario_(s), arena_(s, log) {
+    tree_suite(scenario const& s, std::vector<sim_event>* log) : suite_run(s), arena_(s, log) {
         for (unsigned i = 0; i < s.keys; ++i) universe_.push_back(test::make_key<key_type>(10 * (i + 1)));
     }
 
-    outcome run_all() {
+    [[nodiscard]] outcome run() {
         std::map<key_type, value_type> before;
         auto& keeper = arena_.keeper();
         keepers_tree_ = std::make_unique<Index>(test::ok(Index::create(keeper, "t", cache_bytes)));
@@ -66,15 +57,11 @@ private:
                 arena_.add_life(live(m.sessions[i], *trees_.back(), c * 10 + i));
             }
         }
-        outcome result;
-        result.violation = arena_.run();
-        if (!result.violation) result.violation = complaint_;
-        if (!result.violation) result.violation = final_audit();
-        result.steps = arena_.network().steps();
-        result.operations = operations_;
-        result.switches = arena_.network().switches();
-        return result;
+        return judged(arena_, [&] { return final_audit(); });
     }
+
+private:
+    static constexpr std::size_t cache_bytes = 1U << 15U;
 
     /// One session: operations one after the other, until its client dies.
     [[nodiscard, gnu::noinline]] task<result<void>> live(session_type& s, Index& tree, std::uint32_t who) {
@@ -107,16 +94,9 @@ private:
     [[nodiscard]] key_type any_key(sim_random& random) { return universe_[random.below(universe_.size())]; }
     [[nodiscard]] value_type next_value() { return test::make_value<value_type>(++values_); }
 
-    /// What an error means for a call that was under way. Error again: this client is at its end.
     [[nodiscard]] result<void> failed(error e, std::string const& what) {
-        if (scenario_.may_lose_nodes() && e.code == errc::unreachable && e.node != 0) {
-            ++lost_; // what was on that memory node; everything else goes on
-            return {};
-        }
-        if (e.code == errc::fenced || e.code == errc::unreachable || e.code == errc::lease_lost) return e;
         if (e.code == errc::dropped && drops_ > 0) return e;
-        complaint_ = what + " ended with " + std::string(name(e.code));
-        return e;
+        return suite_run::failed(e, what);
     }
 
     [[nodiscard, gnu::noinline]] task<result<void>> find(session_type& s, Index& tree, std::uint32_t who,
@@ -318,18 +298,7 @@ private:
     [[nodiscard]] std::optional<std::string> audit_memory(test::calls<Index, session_type>& calls) {
         auto& s = auditor();
         (void)test::ok(sync_wait(s, keepers_tree_->reclaim(s)));
-        auto const c =
-            test::take_census(s.pool().geometry, [&](std::uint16_t n) { return arena_.network().node(n).raw(); });
-        if (!c.complaints.empty()) return "after the reclaim: " + c.complaints.front();
-        auto const most_astray =
-            scenario_.may_lose_clients() ? std::uint64_t{scenario_.clients} * scenario_.sessions : 0;
-        if (c.astray > most_astray * largest_block())
-            return "after the reclaim: " + std::to_string(c.astray) + " bytes are astray";
-        auto const expected = calls.check().remote_bytes + test::bytes_in_hand(s);
-        if (auto const in_use = c.in_use() - c.astray; in_use != expected)
-            return "after the reclaim: " + std::to_string(in_use) + " bytes are in use, not " +
-                   std::to_string(expected);
-        return std::nullopt;
+        return unaccounted(arena_, s, calls.check().remote_bytes, largest_block());
     }
 
     [[nodiscard]] static constexpr std::uint64_t largest_block() noexcept {
@@ -364,13 +333,9 @@ private:
         return history_->violation();
     }
 
-    scenario const scenario_;
-    std::uint64_t lost_ = 0;
     std::vector<key_type> universe_;
     std::unique_ptr<history_type> history_;
-    std::optional<std::string> complaint_;
     std::uint64_t values_ = 0;
-    std::uint64_t operations_ = 0;
     std::uint64_t reclaims_ = 0;
     std::uint64_t drops_ = 0;         ///< begun
     bool dropped_ = false;            ///< a drop came back

@@ -11,6 +11,7 @@
 #include <support/catch.hpp>
 #include <support/chains.hpp>
 #include <support/costs.hpp>
+#include <support/joined.hpp>
 #include <support/world.hpp>
 
 #include <catena/index/chime_tree.hpp>
@@ -61,12 +62,6 @@ struct extent_world {
     client second{joined, ok(index_type::open(joined.s, "t", 8U << 20U))};
 };
 
-[[nodiscard]] chain joined(std::span<block_hash const> begin, std::span<block_hash const> end) {
-    chain c(begin.begin(), begin.end());
-    c.insert(c.end(), end.begin(), end.end());
-    return c;
-}
-
 /// Of a READ of all slots that a chain of n blocks needs: one READ a window.
 [[nodiscard]] std::uint64_t bytes_of_match(std::size_t n) {
     std::uint64_t bytes = 0;
@@ -102,7 +97,7 @@ TEST_CASE("a match of a chain that the client never saw asks the index and reads
     REQUIRE(f.first.publish(c).inserted == c.size());
     (void)f.second.match(chain_of(1, 96)); // the index itself is known
     auto const d = f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); });
-    REQUIRE(d.round_trips <= 4);
+    REQUIRE(d.round_trips == 6); // a question and a READ for the first window, for the next two, and for the last two
     REQUIRE(f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); }).round_trips == 1);
     auto const nowhere = f.second.cost([&] { REQUIRE(f.second.match(chain_of(3000, 100)).blocks == 0); });
     REQUIRE(nowhere.round_trips == 1); // none of its first blocks is listed
@@ -130,7 +125,8 @@ TEST_CASE("a publish of a new chain writes its extents and inserts them", "[budg
         total += f.first.cost([&] { REQUIRE(f.first.publish(c).inserted == n); }).round_trips;
         auto const known = f.first.cost([&] { REQUIRE(f.first.publish(c).already_present == n); });
         REQUIRE(known.round_trips == 1);
-        REQUIRE(known.writes + known.cas == 0);
+        REQUIRE(known.writes == 1); // tells others of the publish before
+        REQUIRE(known.cas + known.faa == 0);
         // A new conversation behind a prompt that is known: after the match that found the prompt.
         auto const branch = joined(chain_of(1, window), chain_of(5000 + i, n));
         auto const a = f.first.match(branch);
@@ -141,6 +137,27 @@ TEST_CASE("a publish of a new chain writes its extents and inserts them", "[budg
               << each(total_after, rounds) << " after a match\n";
     REQUIRE(total <= rounds * 7);
     REQUIRE(total_after <= rounds * 6); // leaves of the index that split are in it
+}
+
+TEST_CASE("what others published is matched in one round trip once this client heard of it", "[budget][extents]") {
+    extent_world f;
+    auto const old = chain_of(1, window);
+    auto const c = chain_of(1000, 5 * window);
+    (void)f.second.publish(chain_of(2000, 1));
+    (void)f.second.match(old);
+    for (int i = 0; i < 8; ++i) (void)f.first.match(old);
+    REQUIRE(f.first.own.hears_of_others());
+    auto const told = f.first.cost([&] { REQUIRE(f.first.publish(c).inserted == c.size()); });
+    REQUIRE(told.faa == 1);
+    REQUIRE(told.writes >= 4); // extents, two of the index, and the news
+    while (!f.second.own.hears_of_others()) (void)f.second.match(old);
+    auto const heard = f.second.cost([&] { (void)f.second.match(old); });
+    REQUIRE(heard.round_trips == 1);
+    REQUIRE(heard.reads == 2); // the extent, and news
+    auto const d = f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); });
+    REQUIRE(d.round_trips == 1);
+    REQUIRE(d.reads <= 3); // extents that lie one behind the other, where a chunk ends two, and news
+    REQUIRE(d.bytes_read <= bytes_of_match(c.size()) + 5 * 64 + news_watch::most_read * news_ring::entry_bytes);
 }
 
 TEST_CASE("blocks that go to an extent that is there take two round trips after a match", "[budget][extents]") {
@@ -172,7 +189,7 @@ TEST_CASE("a forget looks, takes off, and frees what is empty", "[budget][extent
     });
     REQUIRE(part.cas == 2 * window - 3 + 4); // and of each of two extents: begun, done
     REQUIRE(part.faa == 0);
-    REQUIRE(part.writes == 0);
+    REQUIRE(part.writes == 1);      // tells others of the publish before
     REQUIRE(part.round_trips == 4); // the last window's extent is empty, but has a child, as was read along
     auto const again = f.first.cost([&] { REQUIRE(f.first.forget(std::span(c).subspan(0, 0)) == 0); });
     REQUIRE(again.round_trips == 0);

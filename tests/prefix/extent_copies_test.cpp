@@ -64,6 +64,7 @@ struct image {
 using chain = std::vector<block_hash>;
 using places_type = std::vector<location>;
 struct windows_of_eight : extent_options {
+    static constexpr std::size_t news_bytes = 0; // else every eighth match reads more
     static constexpr std::size_t window = 8;
 };
 using index_type = extent_index<sherman_tree<block_hash, extent_ref>, windows_of_eight>;

@@ -44,6 +44,7 @@
 #include <catena/prefix/detail/extent_publish.hpp>
 #include <catena/prefix/detail/extent_space.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
+#include <catena/prefix/detail/news_setup.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
 #include <catena/prefix/match_end.hpp>
 
@@ -72,13 +73,13 @@ public:
         if (!heads && heads.error().code == errc::already_exists)
             heads = Heads::open(s, heads_of(name), cache_bytes / 2);
         if (!heads) return heads.error();
-        auto const created = sync_wait(s, create_index(s, spec(name), [](catalog_handle) -> task<result<word>> {
-                                           co_return word{1}; // no root: Heads has one
+        auto const created = sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) {
+                                           return detail::make_news_ring<Options>(s, h.tag());
                                        }));
         if (!created && created.error().code == errc::already_exists)
             return setup_error(errc::already_exists, "the pool has an index '" + std::string(name) + "' already");
         if (!created) return setup_error(created.error());
-        return extent_index(std::move(*heads), *created, cache_bytes / 2, copy_bytes);
+        return bind(s, std::move(*heads), *created, cache_bytes / 2, copy_bytes);
     }
 
     /// Opens the index of that name. Errors (words): not_found, bad_format (names the field that differs), dropped.
@@ -92,7 +93,7 @@ public:
         if (auto const wrong = mismatch(found->spec, spec(name))) return setup_error(errc::bad_format, *wrong);
         auto heads = Heads::open(s, heads_of(name), cache_bytes / 2);
         if (!heads) return heads.error();
-        return extent_index(std::move(*heads), found->handle, cache_bytes / 2, copy_bytes);
+        return bind(s, std::move(*heads), found->handle, cache_bytes / 2, copy_bytes);
     }
 
     /// How many leading blocks of `c` are listed. `out` (empty, or at least as long as the chain) receives their locations.
@@ -223,6 +224,9 @@ public:
         return state_->placements.capacity_bytes() + state_->heads.cache_capacity_bytes() +
                state_->copies.capacity_bytes();
     }
+    /// Did other clients publish something lately, as far as this one heard? Then a publish of new extents is 1 round trip longer, to
+    /// tell them at once.
+    [[nodiscard]] bool hears_of_others() const noexcept { return state_->news.others_at_work(); }
     [[nodiscard]] catalog_handle handle() const noexcept { return state_->handle; }
     [[nodiscard]] Heads& heads() noexcept { return state_->heads; }
 
@@ -231,7 +235,7 @@ public:
         index_spec s;
         s.set_name(name);
         s.set_type(type_name);
-        s.layout_version = 1 + 16 * static_cast<std::uint32_t>(Options::window);
+        s.layout_version = 2 + 16 * static_cast<std::uint32_t>(Options::window);
         s.key_bytes = sizeof(block_hash);
         s.value_bytes = sizeof(location);
         s.node_bytes = static_cast<std::uint32_t>(extent_class::bytes(extent_class::count - 1));
@@ -239,8 +243,16 @@ public:
     }
 
 private:
-    extent_index(Heads heads, catalog_handle h, std::size_t cache_bytes, std::size_t copy_bytes)
-        : state_(std::make_unique<state_type>(std::move(heads), h, cache_bytes, copy_bytes)) {}
+    explicit extent_index(std::unique_ptr<state_type> state) noexcept : state_(std::move(state)) {}
+
+    template <typename Session>
+    [[nodiscard]] static setup_result<extent_index> bind(Session& s, Heads heads, catalog_handle h,
+                                                         std::size_t cache_bytes, std::size_t copy_bytes) {
+        auto const ring = sync_wait(s, detail::find_news_ring(s, h));
+        if (!ring) return setup_error(ring.error());
+        return extent_index(
+            std::make_unique<state_type>(std::move(heads), h, ring->first, ring->second, cache_bytes, copy_bytes));
+    }
 
     [[nodiscard]] static std::string heads_of(std::string_view name) { return std::string(name) + "/heads"; }
     [[nodiscard]] static match_answer answer_of(detail::chain_walk const& w) noexcept {

@@ -24,6 +24,7 @@ struct listed_extent {
     std::uint32_t want = 0;   ///< slots to read
     std::uint32_t have = 0;   ///< slots read; 0: not read, or to be read again
     std::uint32_t known = 0;  ///< slots that were claimed when it was seen before
+    std::uint8_t behind = 0;  ///< as in its placement
     bool asked = false;       ///< the index told of it just now
     bool spare = false;       ///< it is dying and must not (extent_removal.hpp)
     bool is_copy = false;     ///< what was read is a copy that holds

@@ -43,7 +43,6 @@ public:
 
     [[nodiscard]] std::size_t most() const noexcept { return room_.size(); }
     [[nodiscard]] std::span<made_extent> made() const noexcept { return room_.first(count_); }
-
     /// For chain[begin..], as many as there is room for, each the parent of the next. After an error there are none. No round trip as
     /// a rule.
     [[nodiscard, gnu::noinline]] task<result<void>> make(extent_ref parent, std::size_t begin) {

@@ -22,6 +22,7 @@ namespace catena::detail {
 template <typename State>
 class extent_plan {
     static constexpr std::size_t window = State::window;
+    static constexpr std::size_t most_ahead = 64;
 
 public:
     /// For at most `most` extents; images: memory for what is read of them, which belongs to nobody else.
@@ -34,9 +35,6 @@ public:
     [[nodiscard]] std::span<block_hash const> asked() const noexcept { return asked_.first(asking_); }
     /// The list was too short for what is known.
     [[nodiscard]] bool crowded() const noexcept { return crowded_; }
-    /// The question went out before it was known to be needed.
-    [[nodiscard]] bool eager() const noexcept { return eager_; }
-
     /// For the next round trip.
     void begin() noexcept { asking_ = 0; }
     /// Forgets what was read. Whoever is in an extent must read it anew.
@@ -49,25 +47,28 @@ public:
     /// W1, from the window on in which the walk is. What lies behind the last of it is asked for at once if it may be there.
     void list_known(chain_walk const& w) noexcept {
         std::optional<placement> last;
+        std::optional<placement> next; // what the news tell of the next window
         std::size_t begin = 0;
         for (auto head = w.at / window * window; head < w.chain.size(); head += window) {
-            auto const p = state_.placements.find(w.chain[head]);
+            auto p = state_.placements.find(w.chain[head]);
+            if (!p) p = next;
+            next.reset();
             if (!p) continue;
             if (!list(w, head, *p)) return;
             last = p;
             begin = head;
-            if (!p->branched) continue;
             auto const end = std::min(head + window, w.chain.size());
-            for (auto i = head + 1; i < end; ++i) {
+            for (auto i = p->branched ? head + 1 : end; i < end; ++i) {
                 auto const branch = state_.placements.find(w.chain[i]);
                 if (!branch) continue;
                 if (!list(w, i, *branch)) return;
                 last = branch;
                 begin = i;
             }
+            if (last->behind != 0) next = last->next();
         }
         if (!last || !w.slots.empty()) return;
-        if (eager_) look_beyond(w, begin);
+        if (state_.news.others_at_work()) read_whole(w, begin);
         if (last->slots == 0) return;
         auto const end = begin + std::min<std::size_t>(foreseen(w, begin, last->slots), window - begin % window);
         auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
@@ -84,7 +85,7 @@ public:
     }
     /// So many answers told of an extent: there may be more behind.
     void learn(std::size_t hits) noexcept {
-        if (hits != 0) ahead_ = std::min(std::max(2 * hits, state_.guess.next()), window_guess::most);
+        if (hits != 0) ahead_ = std::min(2 * hits, most_ahead);
     }
 
 private:
@@ -98,6 +99,7 @@ private:
         if (crowded_) return false;
         auto const number = list_.find(w.chain[begin]);
         auto& e = number == extent_list::none ? list_.add(w.chain[begin], p.extent) : list_[number];
+        if (number == extent_list::none) e.behind = p.behind;
         e.known = std::max<std::uint32_t>(e.known, p.slots);
         if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(useful(w, begin, p)));
         if (number == extent_list::none && w.slots.empty()) take_copy(w, begin, e, p);
@@ -115,13 +117,11 @@ private:
         e.words = std::exchange(spare_image_, nullptr);
     }
 
-    /// W4, behind the last known extent.
-    void look_beyond(chain_walk const& w, std::size_t begin) noexcept {
+    /// W4.
+    void read_whole(chain_walk const& w, std::size_t begin) noexcept {
         auto& e = list_[list_.find(w.chain[begin])];
         auto const most = std::min({e.ref.slots(), window - begin % window, w.chain.size() - begin});
         if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(most));
-        auto const next = (begin / window + 1) * window;
-        if (next < w.chain.size() && next > w.at) ask_from(w, next);
     }
 
     /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.
@@ -152,9 +152,8 @@ private:
     std::span<block_hash> asked_;
     std::size_t asking_ = 0; ///< of asked_
     bool crowded_ = false;
-    bool const eager_ = state_.guess.others_are_at_work();
-    std::size_t ahead_ = eager_ ? state_.guess.next() : 0; ///< windows to ask for beyond the one that is needed
-    word* spare_image_ = nullptr;                          ///< for a copy; of the list's memory
+    std::size_t ahead_ = 0;       ///< windows to ask for beyond the one that is needed
+    word* spare_image_ = nullptr; ///< for a copy; of the list's memory
 };
 
 } // namespace catena::detail

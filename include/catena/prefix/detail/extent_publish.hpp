@@ -4,9 +4,11 @@
 // Protocol   L1 walk to the first block that is not listed (extent_walk.hpp); nothing of it if the caller's match still holds.
 //            L2 one batch: CAS tags: free -> ours, of the slots behind it in the same extent; WRITE new extents, one for
 //               each further window, which nobody can find yet; CAS children of that extent: one more, and in its filter, if a
-//               new one begins behind it; READ meta.
+//               new one begins behind it; READ meta; FAA head of the ring of news: positions for L5.
 //            L3 CAS places: absent -> ours, of the slots whose tags are those of our blocks, whoever claimed them; READ meta.
 //            L4 insert the new extents into the index, if their keys are absent.
+//            L5 tell others in the ring of news: at once where others are at work, else with the first batch of one of the next calls
+//               (prefix/news_outbox.hpp).
 // First wins A block is listed by the CAS of its place in L3, or by the insert of its extent in L4; who comes second learns the
 //            place in force. A second publisher of a window finds the first one's extent in L4, frees his own, which nobody
 //            saw, and lists his blocks in that one.
@@ -29,6 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -43,6 +46,7 @@
 #include <catena/prefix/detail/extent_removal.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
 #include <catena/prefix/detail/extent_walk.hpp>
+#include <catena/prefix/detail/news_errand.hpp>
 #include <catena/prefix/extent.hpp>
 #include <catena/prefix/match_end.hpp>
 
@@ -51,13 +55,14 @@ namespace catena::detail {
 template <typename Session, typename State>
 class extent_publisher {
     static constexpr std::size_t window = State::window;
+    static constexpr std::size_t most_news = 16;
 
 public:
     /// Lists chain[from..]. locations: as long as the chain; become those in force.
     extent_publisher(Session& s, State& state, std::span<block_hash const> chain, std::span<location> locations,
                      std::size_t from)
         : s_(s), state_(state), chain_(chain), locations_(locations), at_(from), memory_(s.scratches()),
-          maker_(s, state, chain, locations, from, *memory_) {}
+          maker_(s, state, chain, locations, from, *memory_), others_(state, *memory_) {}
 
     /// hint: where a match of this chain ended, at block `from`; nullptr if it is not known.
     [[nodiscard, gnu::noinline]] task<result<publish_counts>> run(walk_end const* hint) {
@@ -66,7 +71,8 @@ public:
         listed_to_ = memory_->template take<std::size_t>(windows);
         orphans_ = memory_->template take<made_extent>(windows);
         changes_ = memory_->template take<change>(maker_.most());
-        ops_ = memory_->template take<op>(maker_.most() + window + 3);
+        ops_ = memory_->template take<op>(maker_.most() + window + 4 + news_errand<State>::most_ops);
+        news_ = memory_->template take<extent_news>(std::min(maker_.most(), most_news));
         retry again;
         for (bool first = true;; first = false) {
             if (auto const r = co_await keep_lease(s_); !r) co_return r.error();
@@ -106,6 +112,8 @@ public:
             extent_forgetter<Session, State> forgetter(s_, state_, chain_, at_, locations_);
             if (auto const r = co_await forgetter.run(); !r) co_return r.error();
         }
+        if (state_.news.others_at_work())
+            if (auto const r = co_await tell_now(); !r) co_return r.error();
         co_return counts_;
     }
 
@@ -184,7 +192,13 @@ private:
         if (end_.why == walk_stop::other_block)
             ops_[n++] = op::read(extent_view::tag_at(end_.extent, end_.slot), &other, word_bytes);
         n += maker_.plan_writes(ops_.subspan(n));
+        auto const in_ring = n;
+        take_positions();
+        if (positions_ != 0) ops_[n++] = op::faa(state_.news.ring().head(), positions_);
+        n += others_.plan(ops_.subspan(n));
         if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        others_.done();
+        if (positions_ != 0) news_at_ = ops_[in_ring].fetched;
         std::size_t ours = 0;
         while (ours < appended &&
                (ops_[tags + ours].swapped() || ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
@@ -279,6 +293,8 @@ private:
                           .outcome = mutation_outcome::pending};
         });
         if (auto const r = co_await state_.heads.apply(s_, changes); !r) co_return r.error();
+        bool const branches = end_.extent && made.front().begin % window != 0;
+        tell(changes, branches ? chain_[at_ - end_.slot].low : 0);
         auto const in_force = [&](std::size_t i) { return changes[i].outcome == mutation_outcome::inserted; };
         for (std::size_t i = 0; i < made.size(); ++i) {
             auto const& m = made[i];
@@ -298,6 +314,42 @@ private:
                 listed_to_[window_number] = m.end;
             }
         }
+        co_return result<void>{};
+    }
+
+    /// As many entries of the ring of news as there are runs of extents.
+    void take_positions() noexcept {
+        auto const most = std::min<std::size_t>(news_.size(), state_.news.ring().entries / 4);
+        positions_ = 0;
+        for (auto const& m : maker_.made()) {
+            if (positions_ != 0 && news_[positions_ - 1].joins(m.ref)) continue;
+            if (positions_ == most) break;
+            news_[positions_++] = {.first = m.ref};
+        }
+    }
+    /// L5: what is in force. What is left of the positions says nothing. branched_from: the key of the first one's parent, if that
+    /// begins in the same window.
+    void tell(std::span<change const> changes, word branched_from = 0) noexcept {
+        if (positions_ == 0) return;
+        auto const news = news_.first(std::exchange(positions_, 0));
+        std::ranges::fill(news, extent_news{});
+        std::size_t n = 0;
+        for (auto const& c : changes) {
+            if (c.outcome != mutation_outcome::inserted) continue;
+            if (n != 0 && news[n - 1].joins(c.value)) continue;
+            if (n == news.size()) break;
+            news[n++] = {.key = c.key.low, .first = c.value, .parent = n == 0 ? branched_from : 0};
+        }
+        state_.outbox.put(news_at_, news);
+        state_.news.wrote(news_at_, news.size());
+    }
+
+    /// Others need not wait for our next call. 1 round trip if there is something to tell.
+    [[nodiscard, gnu::noinline]] task<result<void>> tell_now() {
+        auto const n = others_.plan(ops_);
+        if (n == 0) co_return result<void>{};
+        if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
+        others_.done();
         co_return result<void>{};
     }
 
@@ -332,6 +384,7 @@ private:
         if (counted) {
             if (auto const r = co_await uncount(end_.extent); !r) co_return r.error();
         }
+        tell({});
         co_return co_await maker_.discard_all();
     }
 
@@ -349,6 +402,10 @@ private:
     std::span<std::size_t> listed_to_; ///< of each window: up to which block we listed it before the walk came to it
     std::span<made_extent> orphans_;   ///< of each window: ours whose parent lost; until it is adopted
     extent_ref emptied_;               ///< we uncounted its last child: perhaps nobody else frees it
+    news_errand<State> others_;        ///< what was published before is told with L2
+    std::span<extent_news> news_;
+    std::size_t positions_ = 0; ///< in the ring of news that L2 took
+    std::uint64_t news_at_ = 0; ///< the first of them
     walk_end end_;
     bool gap_ = false;
     publish_counts counts_;

@@ -96,6 +96,7 @@ template <typename Session, typename State>
     auto check = std::move(*checked);
     extents = check.entries;
     check.entries = 0;
+    check.remote_bytes += state.news.ring().bytes();
     auto const complain = [&check](block_hash const& first, std::string what) {
         if (check.violations.size() < index_check::max_violations)
             check.violations.push_back("the extent of block " + std::to_string(first.high) + "'" +
@@ -159,7 +160,7 @@ template <typename Session, typename State>
     reclaim_report report;
     auto const gone = co_await find_gone(s, report);
     if (!gone) co_return gone.error();
-    std::vector<word> linked;
+    std::vector<word> linked{state.news.ring().at.word()};
     auto const note = [&](auto some) -> task<result<void>> {
         for (auto const& e : some) linked.push_back(e.value.at().word());
         co_return result<void>{};

@@ -5,11 +5,13 @@
 //     trip. As the hash of an extent's first block commits to all blocks before it, what is known is what the chain
 //     passed through when it was seen last: hardly a READ is in vain.
 // W2  Where the last of these ends, or an extent in which the chain leaves its run, there may be a child that this client does
-//     not know (X4): its first block is asked for in the index, and with it the first blocks of the next windows (window_guess).
-//     The question goes along with the READs of W1 where it can be foreseen, else it follows; what is found is read next.
+//     not know (X4): its first block is asked for in the index. The question goes along with the READs of W1 where it can be
+//     foreseen, else it follows; what is found is read next. With the next question twice as many windows are asked for as the
+//     last one found, so that what is asked in vain is at most twice what is needed.
 // W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
-// W4  Where other clients are at work (window_guess) the last known extent is read as a whole, as it may have grown, and the windows
-//     behind it are asked for in W1's round trip already.
+// W4  Where other clients are at work the last known extent is read as a whole, as it may have grown.
+// W5  With the first batch this client reads what others told in the ring of news since it looked last, and tells what it has published
+//     itself (prefix/extent_news.hpp). So it knows as a rule where the others' extents are before it needs them.
 // Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
 //            where the chain leaves an extent unforeseen; 1 more for what the index told.
 // Verdict    of a block: present at the moment when its place was read; absent if its slot has no place, or neither slot nor
@@ -38,6 +40,7 @@
 #include <catena/prefix/detail/extent_list.hpp>
 #include <catena/prefix/detail/extent_plan.hpp>
 #include <catena/prefix/detail/extent_state.hpp>
+#include <catena/prefix/detail/news_errand.hpp>
 #include <catena/prefix/extent.hpp>
 
 namespace catena::detail {
@@ -50,12 +53,13 @@ public:
     extent_walker(Session& s, State& state, std::span<chain_walk> walks)
         : s_(s), state_(state), walks_(walks), memory_(s.scratches()), images_(s.scratches()),
           plan_(state, most_listed(walks), *memory_, *images_), list_(plan_.list()),
-          ops_(memory_->template take<op>(2 * most_listed(walks))),
-          found_(memory_->template take<std::optional<extent_ref>>(most_listed(walks))) {}
+          ops_(memory_->template take<op>(2 * most_listed(walks) + news_errand<State>::most_ops)),
+          found_(memory_->template take<std::optional<extent_ref>>(most_listed(walks))), news_(state, *memory_) {}
 
     /// Walks all chains to their ends, or deadlines: after that no round trip begins for them.
     [[nodiscard, gnu::noinline]] task<result<void>> run() {
         for (auto& w : walks_) w.at = w.from;
+        news_.read_too();
         while (anything_to_do()) {
             if (plan_.crowded()) begin_again();
             plan_.begin();
@@ -70,7 +74,6 @@ public:
                 if (w.progress != nullptr) w.progress->store(w.at, std::memory_order_relaxed);
             }
         }
-        state_.guess.learn(met_, walks_.size(), plan_.eager());
         co_return result<void>{};
     }
 
@@ -115,18 +118,22 @@ private:
         auto const found = found_.first(keys.size());
         std::fill(found.begin(), found.end(), std::nullopt);
         for (;;) {
-            auto const reads = ops_.first(list_.plan_reads(ops_));
-            if (reads.empty() && keys.empty()) co_return result<void>{};
+            auto n = list_.plan_reads(ops_);
+            if (n == 0 && keys.empty()) co_return result<void>{};
+            bool const reads_extents = n != 0;
+            n += news_.plan(ops_.subspan(n));
+            auto const ops = ops_.first(n);
             auto const begun = s_.channel().now();
             if (keys.empty()) {
-                if (auto const r = co_await s_.submit(reads); !r) co_return r.error();
-            } else if (auto const r = co_await state_.heads.find_many(s_, keys, found, reads); !r) {
+                if (auto const r = co_await s_.submit(ops); !r) co_return r.error();
+            } else if (auto const r = co_await state_.heads.find_many(s_, keys, found, ops); !r) {
                 co_return r.error();
             }
-            if (reads.empty() || read_in_time(s_, begun)) break;
+            if (!reads_extents || read_in_time(s_, begun)) break;
             if (auto const r = co_await again_.wait(s_); !r) co_return r.error();
         }
         list_.note_reads();
+        news_.done();
         if (keys.empty()) co_return result<void>{};
         if (!list_.has_room_for(keys.size())) { // what was read is of use before it is forgotten
             for (auto& w : walks_) follow(w);
@@ -141,7 +148,7 @@ private:
             e.want = static_cast<std::uint32_t>(e.ref.slots());
             state_.placements.put(keys[i], {.extent = e.ref});
         }
-        met_ += hits;
+        if (hits != 0) state_.news.wake();
         plan_.learn(hits);
         co_return result<void>{};
     }
@@ -264,6 +271,7 @@ private:
         auto p = placement::of(e.ref, claimed, x.children());
         p.uses = static_cast<std::uint8_t>(std::min<unsigned>(e.uses + 1U, placement::most_uses));
         p.removals = extent_removals(x.removals()).count();
+        if (why == walk_stop::chain_end) p.behind = e.behind; // what follows was not looked at
         state_.placements.put(e.first, p);
         if (e.uses > 0 && e.removals == p.removals && !e.is_copy) keep_copy(e, x);
         w.end = {.extent = e.ref,
@@ -292,8 +300,8 @@ private:
     extent_list& list_; ///< the plan's
     std::span<op> ops_;
     std::span<std::optional<extent_ref>> found_;
-    std::size_t met_ = 0; ///< extents that this client did not know
-    bool stale_ = false;  ///< the index told of an extent that was none any more
+    news_errand<State> news_;
+    bool stale_ = false; ///< the index told of an extent that was none any more
     retry again_;
 };
 

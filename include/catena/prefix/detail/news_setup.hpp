@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// news_setup: makes the ring of news of a new index, and finds that of an old one. Its address is the root in the catalog.
+// Thread safety: as the session. Set-up path.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <catena/core/result.hpp>
+#include <catena/core/task.hpp>
+#include <catena/fabric/op.hpp>
+#include <catena/pool/block_header.hpp>
+#include <catena/pool/catalog.hpp>
+#include <catena/pool/node_allocator.hpp>
+#include <catena/pool/scratch.hpp>
+#include <catena/prefix/extent_news.hpp>
+#include <catena/prefix/extent_words.hpp>
+
+namespace catena::detail {
+
+/// Returns its address; 0: there is none.
+template <typename Options, typename Session>
+[[nodiscard, gnu::noinline]] task<result<word>> make_news_ring(Session& s, std::uint16_t tag) {
+    static_assert(Options::news_bytes == 0 || is_block_size(Options::news_bytes), "the ring of news is one block");
+    if (Options::news_bytes == 0) co_return word{0};
+    auto const bytes = std::min<std::uint64_t>(Options::news_bytes, s.pool().geometry.chunk_bytes);
+    auto const got = co_await allocate(s, bytes);
+    if (!got) co_return got.error();
+    scratch_lease const memory(s.scratches());
+    auto* const words = memory->image(bytes);
+    std::fill_n(words, bytes / word_bytes, word{0});
+    auto const entries = news_ring::entries_in(bytes);
+    words[0] = block_header::held_by(s.pool().self.tag());
+    words[2] = extent_meta::alive(tag, got->lives + 1, {}).bits();
+    words[news_ring::head_word] = entries;
+    words[news_ring::entries_word] = entries;
+    op write = op::write(got->at, words, bytes);
+    if (auto const r = co_await s.submit(write); !r) co_return r.error();
+    co_return got->at.word();
+}
+
+/// It, and the head as it is now. Errors: corrupt. 2 round trips.
+template <typename Session>
+[[nodiscard, gnu::noinline]] task<result<std::pair<news_ring, std::uint64_t>>> find_news_ring(Session& s,
+                                                                                              catalog_handle h) {
+    word root = 0;
+    op look = op::read(h.root(), &root, word_bytes);
+    if (auto const r = co_await s.submit(look); !r) co_return r.error();
+    if (root == 0) co_return std::pair(news_ring{}, std::uint64_t{0});
+    std::array<word, news_ring::header_words> header{};
+    auto const at = remote_ptr::from_word(root);
+    op read = op::read(at, header.data(), sizeof header);
+    if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    auto const entries = header[news_ring::entries_word];
+    bool const is_one = extent_meta(header[2]).index_tag() == h.tag() && entries != 0 &&
+                        entries <= news_ring::entries_in(max_block_bytes);
+    if (!is_one) co_return make_error(errc::corrupt);
+    co_return std::pair(news_ring{.at = at, .entries = entries}, header[news_ring::head_word]);
+}
+
+} // namespace catena::detail

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -374,5 +377,26 @@ TEST_CASE("news: an index without a ring works, and whoever opens it goes withou
         REQUIRE(a.match(chain_of(100 + n, window)) == window);
         REQUIRE(a.cost(chain_of(n, 3 * window)) == 1);
     }
-    REQUIRE(w.first.s.stats().faa + second.s.stats().faa == 0);
+}
+
+TEST_CASE("news: the ring lies on memory node 0, and is no lost block", "[extents]") {
+    world w{8U << 20U, 3, {.lease = std::chrono::milliseconds(1), .chunk_bytes = 65536}};
+    for (int i = 0; i < 3; ++i) {
+        auto index = ok(index_type::create(w.first.s, std::to_string(i), 8U << 20U));
+        auto const [ring_made, head] = ok(sync_wait(w.first.s, detail::find_news_ring(w.first.s, index.handle())));
+        REQUIRE(ring_made.at.node() == 0);
+        REQUIRE(ring_made.entries == head);
+        REQUIRE(ring_made.bytes() == extent_options::news_bytes);
+    }
+    auto second = w.join();
+    engine a{second.s, ok(index_type::open(second.s, "0", 8U << 20U))};
+    ok(sync_wait(w.first.s, release_all(w.first.s)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5)); // who made it is gone
+    (void)ok(sync_wait(*a.s, a.own.reclaim(*a.s)));
+    auto const [found, head] = ok(sync_wait(second.s, detail::find_news_ring(second.s, a.own.handle())));
+    REQUIRE(found.entries == head);
+    a.publish(chain_of(1, 100 * window)); // takes what was found
+    a.publish(chain_of(2, window));
+    REQUIRE(ok(sync_wait(second.s, detail::find_news_ring(second.s, a.own.handle()))).first.at == found.at);
+    REQUIRE(a.cost(chain_of(1, 100 * window)) == 1);
 }

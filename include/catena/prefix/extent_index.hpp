@@ -2,9 +2,10 @@
 // extent_index: how much of a chain of block hashes is listed, and where: runs of blocks, stored as they are read.
 //
 // Chains are stored as extents of up to a window of blocks (prefix/extent.hpp), which an index of any kind finds by the hash
-// of their first block: one entry for some thirty blocks. Clients remember where extents are (prefix/placement_cache.hpp), so
-// that a match reads all of them at once: 1 round trip, however long the chain. After Zhu et al., "Towards Efficient
-// Key-Value Cache Management for Prefix Prefilling in LLM Inference" (2025), section 5, which asks for such an index.
+// of their first block: one entry for some thirty blocks. Clients remember where extents are (prefix/placement_cache.hpp) and tell
+// each other where new ones are (prefix/extent_news.hpp), so that a match reads all of them at once: 1 round trip, however long the
+// chain. After Zhu et al., "Towards Efficient Key-Value Cache Management for Prefix Prefilling in LLM Inference" (2025), section 5,
+// which asks for such an index.
 //
 // A match never overcounts: every block of it was seen listed during the call, and the block behind it was seen not listed,
 // unless the deadline passed. Which blocks are listed:
@@ -17,8 +18,9 @@
 //              blocks may be seen, and not be seen again.
 // Space      What lists nothing is freed by the forget that emptied it. A member of the pool that dies leaves at most the extents
 //            of one publish; reclaim() frees them.
-// Cost       match 1 round trip where the client has seen the extents, else extent_walk.hpp. publish, after a match 2 and an insert
-//            of the index, 1 more if blocks go to an extent that is there, and 1 more without the match. forget 4.
+// Cost       match 1 round trip where the client knows the extents, else extent_walk.hpp. publish, after a match 1 and an insert of
+//            the index, 1 more if blocks go to an extent that is there, 1 more without the match, 1 more to tell others, if there
+//            are any (hears_of_others). forget 4.
 // Thread safety: an object is shared by all threads of a process; each call runs on its session's thread.
 // Errors of all calls: those of Heads (contended, dropped, unreachable, timed_out; of writes also out_of_memory, lease_lost).
 #pragma once

@@ -111,8 +111,8 @@ public:
     }
 
     /// found[i] receives the value of keys[i]. Both spans have the same length, else invalid_argument. 1 round trip for every
-    /// options::batch_nodes keys; what is read for each says the tree. companions: READs of the caller's that share the round trip
-    /// of the first of them (with no keys, of none).
+    /// options::batch_nodes keys; what is read for each says the tree. companions: READs and WRITEs of the caller's that share
+    /// the round trip of the first of them (with no keys, of none).
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<key_type const> keys,
                                                               std::span<std::optional<value_type>> found,
@@ -121,7 +121,7 @@ public:
         for (std::size_t at = 0; at < keys.size(); at += options::batch_nodes) {
             auto const n = std::min(options::batch_nodes, keys.size() - at);
             auto const r = co_await Self::find_some(s, *state_, keys.subspan(at, n), found.subspan(at, n),
-                                                   at == 0 ? companions : std::span<op const>{});
+                                                    at == 0 ? companions : std::span<op const>{});
             if (!r) co_return r.error();
         }
         co_return result<void>{};

@@ -24,7 +24,7 @@
 namespace catena::detail {
 
 /// found[i] = value of keys[i]; at most options::batch_nodes keys. 1 round trip, one READ for each distinct leaf. companions:
-/// READs of anything that share that round trip.
+/// READs and WRITEs of anything that share that round trip.
 template <typename Leaf, typename Session, typename Tree>
 [[nodiscard, gnu::noinline]] task<result<void>>
 find_batch(Session& s, Tree& tree, std::span<typename Tree::key_type const> keys,

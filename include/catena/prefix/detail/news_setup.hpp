@@ -21,14 +21,21 @@
 
 namespace catena::detail {
 
-/// Returns its address; 0: there is none.
+/// Returns its address; 0: there is none. It lies on memory node 0, without which there are no leases either: nobody fails because
+/// he cannot tell, or hear, something.
 template <typename Options, typename Session>
 [[nodiscard, gnu::noinline]] task<result<word>> make_news_ring(Session& s, std::uint16_t tag) {
     static_assert(Options::news_bytes == 0 || is_block_size(Options::news_bytes), "the ring of news is one block");
     if (Options::news_bytes == 0) co_return word{0};
     auto const bytes = std::min<std::uint64_t>(Options::news_bytes, s.pool().geometry.chunk_bytes);
+    s.allocation().turn = 0;
     auto const got = co_await allocate(s, bytes);
     if (!got) co_return got.error();
+    if (got->at.node() != 0) { // no room there
+        auto const freed = co_await free_block(s, *got, bytes);
+        if (!freed) co_return freed.error();
+        co_return word{0};
+    }
     scratch_lease const memory(s.scratches());
     auto* const words = memory->image(bytes);
     std::fill_n(words, bytes / word_bytes, word{0});

@@ -145,8 +145,17 @@ TEST_CASE("news: more is read where more comes", "[extents]") {
     std::size_t told = first;
     while (r.more) told += r.read().size();
     REQUIRE(told == 50);
-    (void)r.read();
-    REQUIRE(r.watch.what_is_next().count <= entries);
+}
+
+TEST_CASE("news: where the ring ends is no sign of how much comes", "[extents]") {
+    reader r;
+    auto const usual = r.watch.what_is_next().count;
+    r.watch.wrote(entries, entries - 2);
+    r.write(2 * entries - 2);
+    r.write(2 * entries - 1);
+    REQUIRE(r.read() == from_to(2 * entries - 2, 2 * entries));
+    REQUIRE(r.more);
+    REQUIRE(r.watch.what_is_next().count == usual);
 }
 
 TEST_CASE("news: a client that hears nothing looks at every eighth walk, until something comes", "[extents]") {

@@ -77,7 +77,8 @@ public:
             advance(read.from, read.from + (in_turn != 0 ? in_turn : there));
         }
         bool const all = there == read.count;
-        note(all ? 2 * read.count : found + found / 2);
+        // (At the end of the ring little is read, however much comes.)
+        note(all ? std::max(2 * read.count, amount_.load(std::memory_order_relaxed)) : found + found / 2);
         return all;
     }
 

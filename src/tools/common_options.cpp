@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common_options.hpp"
 
+#include <array>
 #include <string_view>
 #include <vector>
 
 #include <catena/client.hpp>
+#include <catena/prefix/strategy.hpp>
 #include <catena/version.hpp>
 #include <fmt/format.h>
 
@@ -47,10 +49,12 @@ CLI::Option* common_options::add_trace() {
     return file;
 }
 
-void common_options::add_lookup(std::span<match_strategy const> strategies, match_strategy usual) {
+void common_options::add_lookup() {
+    constexpr std::array strategies{match_strategy::extents, match_strategy::batched, match_strategy::galloping,
+                                    match_strategy::binary, match_strategy::sequential};
     std::vector<std::string_view> names;
     for (auto const each : strategies) names.push_back(name(each));
-    strategy_ = name(usual);
+    strategy_ = name(client_options{}.strategy);
     app_.add_option("--strategy", strategy_, joined(names))
         ->option_text(fmt::format("NAME [{}]", strategy_))
         ->check(one_of(names, "strategy"));

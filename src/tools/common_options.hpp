@@ -6,11 +6,9 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <span>
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <catena/prefix/strategy.hpp>
 
 #include "tools/common_settings.hpp"
 
@@ -28,8 +26,8 @@ public:
 
     /// TRACE and how it is cut; returns TRACE. --requests and --seed are the program's.
     CLI::Option* add_trace();
-    /// --strategy, one of these, and --client-cache
-    void add_lookup(std::span<match_strategy const> strategies, match_strategy usual);
+    /// --strategy and --client-cache
+    void add_lookup();
     /// --json, --no-progress, --help, --version
     void add_output();
     /// Reads the command line. An exit code: the program is to end here (help, version, a mistake), all is said.

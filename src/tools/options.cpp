@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/options.hpp"
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -75,9 +74,6 @@ failed (pool full, contended, ...), --verify found something wrong or --compare 
 usage, 3 the trace is missing, empty or unusable.
 )";
 
-constexpr std::array strategies{match_strategy::extents, match_strategy::batched, match_strategy::galloping,
-                                match_strategy::binary, match_strategy::sequential};
-
 // Why these settings do not go together; nothing if they do.
 std::optional<std::string> contradiction(settings const& s) {
     if (s.clients > 1 && s.pool.starts_with("local:"))
@@ -117,7 +113,7 @@ result<settings, exit_code> parse_arguments(int argc, char const* const* argv) {
         ->option_text(fmt::format("URI [{}]", s.pool));
     auto* const index = app.add_option("--index", s.index, joined(indexes));
     index->option_text(fmt::format("NAME [{}]", s.index))->check(one_of(indexes, "index"));
-    common.add_lookup(strategies, client_options{}.strategy);
+    common.add_lookup();
     app.add_option("--hot-cache", hot_cache, "Extents: bound of copies of those that are often read; 0: none")
         ->option_text(fmt::format("SIZE [{}]", hot_cache))
         ->check(a_size());

@@ -24,8 +24,8 @@ constexpr auto description =
 
 Replays a trace of LLM requests as catena-replay does (match, then publish what was missing), but
 with many clients on a simulated RDMA network, for each combination of --clients and --nodes. The
-index code is the real one, that of the strategies with one entry a block: extents are not
-simulated. Time is virtual, so the figures are those of the network that was asked for, not of this
+index code is the real one: extents over chime_tree, with the other strategies one entry a block in
+sherman_tree. Time is virtual, so the figures are those of the network that was asked for, not of this
 machine, and the same command prints the same bytes everywhere. For each combination it prints
 throughput, latencies, and how busy the parts of the network were.
 )";
@@ -67,10 +67,6 @@ Examples:
 Exit status: 0 done (also when Ctrl-C ended it early; what was measured is printed), 1 a run failed,
 2 wrong usage, 3 the trace is missing, empty or unusable.
 )~";
-
-// Of an index with one entry a block: extents are not simulated.
-constexpr std::array strategies{match_strategy::sequential, match_strategy::batched, match_strategy::galloping,
-                                match_strategy::binary};
 
 constexpr std::array<sim_parameters, 2> presets{sim_parameters::connectx6_100g(), sim_parameters::ethernet_25g()};
 
@@ -140,7 +136,7 @@ result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const*
     app.add_option("--depth", s.depth, "Requests that a client has in flight")
         ->option_text("N [1]")
         ->check(at_least_one(most_in_flight));
-    common.add_lookup(strategies, match_strategy::batched);
+    common.add_lookup();
     app.add_option("--warm-up", s.warm_up, "Requests served before the clock starts\n(default: half of the trace)")
         ->option_text("N")
         ->check(whole_number(0, any_number));

@@ -56,8 +56,9 @@ json of(sim_row const& row) {
 
 std::string heading(sim_description const& run) {
     auto const& n = run.setup.network;
-    auto text = fmt::format("catena-sim  index sherman, strategy {}, {} in flight per client, cache {}\n",
-                            name(run.setup.strategy), run.setup.depth, human_size(run.setup.client_cache_bytes));
+    auto text =
+        fmt::format("catena-sim  index {}, strategy {}, {} in flight per client, cache {}\n", index_of(run.setup),
+                    name(run.setup.strategy), run.setup.depth, human_size(run.setup.client_cache_bytes));
     text += fmt::format("network     {}: {} ns one way, {:g} Gbit/s and {:g} million messages/s a NIC, {:g} million "
                         "atomics/s\n",
                         n.name, n.propagation.count(), n.memory_node.bytes_per_second * 8e-9,
@@ -137,7 +138,7 @@ std::string to_table(sim_description const& run, std::vector<sim_row> const& row
 nlohmann::ordered_json to_json(sim_description const& run, std::vector<sim_row> const& rows) {
     json list = json::array();
     for (auto const& row : rows) list.push_back(of(row));
-    return {{"index", "sherman"},
+    return {{"index", index_of(run.setup)},
             {"strategy", name(run.setup.strategy)},
             {"depth", run.setup.depth},
             {"client_cache_bytes", run.setup.client_cache_bytes},

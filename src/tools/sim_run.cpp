@@ -99,9 +99,10 @@ private:
 };
 
 // One coroutine of a client: serves one request after the other.
+template <typename Client>
 class sim_engine {
 public:
-    sim_engine(sim_client& client, progress_of_run& run)
+    sim_engine(Client& client, progress_of_run& run)
         : client_(&client), session_(client.session), run_(&run), work_(serve_all()) {}
     sim_engine(sim_engine const&) = delete;
     sim_engine& operator=(sim_engine const&) = delete;
@@ -120,9 +121,9 @@ private:
                     fail(found.error(), false, *r);
                     continue; // take() ends it
                 }
-                hit = *found;
+                hit = found->blocks;
                 if (hit < chain_.size()) {
-                    if (auto const listed = co_await publish(hit); !listed) {
+                    if (auto const listed = co_await publish(*found); !listed) {
                         fail(listed.error(), true, *r);
                         continue;
                     }
@@ -133,25 +134,25 @@ private:
         co_return result<void>{};
     }
 
-    [[nodiscard, gnu::noinline]] task<result<std::size_t>> match() {
+    [[nodiscard, gnu::noinline]] task<result<match_answer>> match() {
         locations_.assign(chain_.size(), location{});
         auto const before = session_.round_trips();
         auto const start = run_->now();
-        auto const hit = co_await client_->prefixes.match(session_, chain_, locations_, run_->setup.strategy);
+        auto const hit = co_await client_->chains.match(session_, chain_, locations_, {});
         if (!hit) co_return hit.error();
         run_->result.match.latency_us.push_back(run_->microseconds_since(start));
         run_->result.match.round_trips += session_.round_trips() - before;
-        run_->result.wrong_locations += count_wrong(std::span<block_hash const>{chain_}.first(*hit), locations_);
+        run_->result.wrong_locations += count_wrong(std::span<block_hash const>{chain_}.first(hit->blocks), locations_);
         co_return *hit;
     }
 
-    [[nodiscard, gnu::noinline]] task<result<void>> publish(std::size_t hit) {
-        auto const missing = std::span<block_hash const>{chain_}.subspan(hit);
-        auto const places = std::span{locations_}.subspan(hit);
+    [[nodiscard, gnu::noinline]] task<result<void>> publish(match_answer const& hit) {
+        auto const missing = std::span<block_hash const>{chain_}.subspan(hit.blocks);
+        auto const places = std::span{locations_}.subspan(hit.blocks);
         std::transform(missing.begin(), missing.end(), places.begin(), made_up_location);
         auto const before = session_.round_trips();
         auto const start = run_->now();
-        auto const listed = co_await client_->prefixes.publish(session_, missing, places);
+        auto const listed = co_await client_->chains.publish(session_, chain_, locations_, hit.blocks, hit.end);
         if (!listed) co_return listed.error();
         run_->result.publish.latency_us.push_back(run_->microseconds_since(start));
         run_->result.publish.round_trips += session_.round_trips() - before;
@@ -166,7 +167,7 @@ private:
             run_->result.failure = replay_failure{.why = why, .while_publishing = while_publishing, .line = r.line};
     }
 
-    sim_client* client_;
+    Client* client_;
     metered_session session_;
     progress_of_run* run_;
     std::vector<block_hash> chain_;
@@ -175,7 +176,8 @@ private:
 };
 
 // Lets one thing happen after the other until all coroutines are done.
-void drive(sim_cluster& cluster, sim_setup const& setup, progress_of_run const& run) {
+template <typename Cluster>
+void drive(Cluster& cluster, sim_setup const& setup, progress_of_run const& run) {
     // Only coroutines of one client wait for each other without a message on the network that wakes them.
     bool const local_waits = setup.depth > 1;
     for (;;) {
@@ -187,11 +189,11 @@ void drive(sim_cluster& cluster, sim_setup const& setup, progress_of_run const& 
     }
 }
 
-} // namespace
-
-setup_result<sim_result> simulate(trace const& trace, chain_maker const& chains, sim_setup const& setup,
-                                  sim_run_options const& options) {
-    auto made = sim_cluster::create(setup, chains.unique_blocks(trace.requests));
+template <typename Storage>
+[[nodiscard]] setup_result<sim_result> simulate_with(trace const& trace, chain_maker const& chains,
+                                                     sim_setup const& setup, sim_run_options const& options) {
+    using engine_type = sim_engine<sim_client<Storage>>;
+    auto made = sim_cluster<Storage>::create(setup, chains.unique_blocks(trace.requests));
     if (!made) return made.error();
     auto& cluster = **made;
     auto const warm = std::span{trace.requests}.first(static_cast<std::size_t>(setup.warm_up));
@@ -202,9 +204,9 @@ setup_result<sim_result> simulate(trace const& trace, chain_maker const& chains,
     std::uint64_t retries_before = 0;
     for (auto& client : cluster.clients()) retries_before += client->session.stats().retries;
     progress_of_run run(trace, chains, setup, cluster.network(), options, result);
-    std::vector<std::unique_ptr<sim_engine>> engines;
+    std::vector<std::unique_ptr<engine_type>> engines;
     for (unsigned i = 0; i < setup.depth; ++i)
-        for (auto& client : cluster.clients()) engines.push_back(std::make_unique<sim_engine>(*client, run));
+        for (auto& client : cluster.clients()) engines.push_back(std::make_unique<engine_type>(*client, run));
 
     cluster.network().set_calm(false);
     for (auto const& engine : engines) engine->start();
@@ -214,6 +216,14 @@ setup_result<sim_result> simulate(trace const& trace, chain_maker const& chains,
     result.retries -= retries_before;
     result.stopped = !result.failure && result.requests + setup.warm_up < trace.requests.size();
     return result;
+}
+
+} // namespace
+
+setup_result<sim_result> simulate(trace const& trace, chain_maker const& chains, sim_setup const& setup,
+                                  sim_run_options const& options) {
+    return setup.strategy == match_strategy::extents ? simulate_with<sim_extents>(trace, chains, setup, options)
+                                                     : simulate_with<sim_blocks>(trace, chains, setup, options);
 }
 
 } // namespace catena::tools

@@ -180,6 +180,42 @@ TEST_CASE("blocks that go to an extent that is there take two round trips after 
     REQUIRE(d.writes == 0);
 }
 
+TEST_CASE("below a block that hundreds of chains share, a publish changes nothing that they share",
+          "[budget][extents]") {
+    extent_world f;
+    auto const prompt = chain_of(1000, window);
+    (void)f.first.publish(prompt);
+    std::vector<std::uint64_t> cas;
+    constexpr std::uint64_t branches = extent_children::most + 45;
+    for (std::uint64_t i = 0; i < branches; ++i) {
+        auto const branch = joined(prompt, chain_of(2000 + i, 3));
+        auto const a = f.first.match(branch);
+        REQUIRE(a.blocks == window);
+        cas.push_back(f.first.cost([&] { REQUIRE(f.first.publish(branch, window, a.end).inserted == 3); }).cas);
+    }
+    auto const fewest = [&](std::size_t from, std::size_t to) {
+        return *std::min_element(cas.begin() + static_cast<std::ptrdiff_t>(from),
+                                 cas.begin() + static_cast<std::ptrdiff_t>(to));
+    };
+    REQUIRE(fewest(0, 40) == 2);                   // the shared extent's children, and a lock of the index
+    REQUIRE(fewest(branches - 40, branches) == 1); // a lock of the index
+    for (std::uint64_t i = 0; i < branches; ++i)
+        REQUIRE(f.second.match(joined(prompt, chain_of(2000 + i, 3))).blocks == window + 3);
+    // Nobody knows any more when the last of them goes: the shared extent stays, empty, and is used again.
+    for (std::uint64_t i = 0; i < branches; ++i)
+        REQUIRE(ok(sync_wait(*f.first.s,
+                             f.first.own.forget(*f.first.s, joined(prompt, chain_of(2000 + i, 3)), window, {}))) == 3);
+    REQUIRE(f.first.forget(prompt) == window);
+    auto const before = ok(sync_wait(*f.first.s, f.first.own.verify(*f.first.s)));
+    REQUIRE(before.violations.empty());
+    auto const extents = f.first.own.extents();
+    (void)f.first.publish(joined(prompt, chain_of(2000, 3)));
+    REQUIRE(f.second.match(joined(prompt, chain_of(2000, 3))).blocks == window + 3);
+    REQUIRE(f.second.match(joined(prompt, chain_of(2001, 3))).blocks == window);
+    (void)ok(sync_wait(*f.first.s, f.first.own.verify(*f.first.s)));
+    REQUIRE(f.first.own.extents() == extents + 1);
+}
+
 TEST_CASE("a forget looks, takes off, and frees what is empty", "[budget][extents]") {
     extent_world f;
     auto const c = chain_of(1, 3 * window);

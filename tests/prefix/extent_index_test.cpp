@@ -307,7 +307,8 @@ TEST_CASE("extents: hundreds of chains leave one block", "[extents]") {
     listed_blocks model;
     auto const trunk = chain_of(1, at);
     std::vector<chain> all;
-    for (std::uint64_t i = 0; i < 300; ++i) {
+    auto const branches = GENERATE(std::uint64_t{200}, std::uint64_t{300});
+    for (std::uint64_t i = 0; i < branches; ++i) {
         all.push_back(joined(trunk, chain_of(10 + i, 3)));
         auto l = places(static_cast<std::uint16_t>(i), all.back().size());
         REQUIRE(f.publish(all.back(), l).inserted == (i == 0 ? at + 3 : 3));
@@ -319,7 +320,12 @@ TEST_CASE("extents: hundreds of chains leave one block", "[extents]") {
     for (auto const& c : all) REQUIRE(f.forget(c, at) == 3);
     REQUIRE(f.matched(all.front()) == at);
     REQUIRE(f.forget(trunk) == at);
-    f.require_empty();
+    if (branches < extent_children::most) return f.require_empty();
+    REQUIRE(f.sound().entries == 0); // nobody counts so many: the extent that they leave stays (X5)
+    REQUIRE(f.index().extents() == 1);
+    auto l = places(1, at);
+    REQUIRE(f.publish(trunk, l).inserted == at);
+    REQUIRE(f.matched(all.front()) == at);
 }
 
 TEMPLATE_TEST_CASE("extents: what one client publishes another finds, whatever it remembers", "[extents]", over_chime,

@@ -13,10 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include <support/accounting.hpp>
 #include <support/catch.hpp>
 #include <support/chains.hpp>
 #include <support/joined.hpp>
 #include <support/random.hpp>
+#include <support/sound.hpp>
 #include <support/threads.hpp>
 #include <support/world.hpp>
 
@@ -370,6 +372,9 @@ namespace {
 struct silent : extent_options {
     static constexpr std::size_t news_bytes = 0;
 };
+struct sixteen_entries : extent_options {
+    static constexpr std::size_t news_bytes = 576;
+};
 
 } // namespace
 
@@ -404,8 +409,28 @@ TEST_CASE("news: the ring lies on memory node 0, and is no lost block", "[extent
     (void)ok(sync_wait(*a.s, a.own.reclaim(*a.s)));
     auto const [found, head] = ok(sync_wait(second.s, detail::find_news_ring(second.s, a.own.handle())));
     REQUIRE(found.entries == head);
-    a.publish(chain_of(1, 100 * window)); // takes what was found
-    a.publish(chain_of(2, window));
+    for (int i = 0; i < 40; ++i) REQUIRE(ok(sync_wait(second.s, allocate(second.s, found.bytes()))).at != found.at);
+    a.publish(chain_of(1, 100 * window));
     REQUIRE(ok(sync_wait(second.s, detail::find_news_ring(second.s, a.own.handle()))).first.at == found.at);
     REQUIRE(a.cost(chain_of(1, 100 * window)) == 1);
+}
+
+TEST_CASE("news: what is told over the end of the ring goes on at its beginning, and nowhere else", "[extents]") {
+    using tiny = extent_index<chime_tree<block_hash, extent_ref>, sixteen_entries>;
+    world w{64U << 20U};
+    auto second = w.join();
+    engine_of<tiny> a{w.first.s, ok(tiny::create(w.first.s, "t", 1U << 20U))};
+    engine_of<tiny> b{second.s, ok(tiny::open(second.s, "t", 1U << 20U))};
+    auto const chain = [](std::uint64_t n) { return chain_of(n, window * (1 + n % 5) + 1 + n % 31); };
+    for (std::uint64_t n = 0; n < 200; ++n) {
+        a.publish(chain(n));
+        b.publish(chain_of(1000 + n, 3));
+    }
+    for (std::uint64_t n = 0; n < 200; ++n) {
+        REQUIRE(b.match(chain(n)) == chain(n).size());
+        REQUIRE(a.match(chain_of(1000 + n, 3)) == 3);
+    }
+    (void)must_be_sound(ok(sync_wait(second.s, b.own.verify(second.s))));
+    auto const found = take_census(w.fabric, second.s.pool().geometry);
+    for (auto const& complaint : found.complaints) FAIL_CHECK(complaint);
 }

@@ -97,7 +97,7 @@ TEST_CASE("wrong usage is told by name and ends with 2, a bad trace with 3", "[t
     refused({"--nic", "token-ring"}, "there is no NIC \"token-ring\"; there are: connectx6-100g, ethernet-25g");
     refused({"--gbit", "0"}, "\"0\" is not a number from 0.001");
     refused({"--strategy", "guess"}, "there is no strategy \"guess\"");
-    refused({"--strategy", "extents"}, "there are: sequential, batched, galloping, binary");
+    refused({"--strategy", "trie"}, "there are: extents, batched, galloping, binary, sequential");
     refused({"--client-cache", "much"}, "not a size");
     refused({"--requests", "100", "--clients", "4,64"}, "too few for 64 clients with 1 in flight each");
     refused({"--requests", "100", "--warm-up", "101", "--clients", "1"}, "too few");

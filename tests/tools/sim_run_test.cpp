@@ -35,6 +35,7 @@ sim_setup setup_of(unsigned clients, unsigned nodes, std::uint64_t warm_up = 0) 
     return {.network = sim_parameters::connectx6_100g(),
             .clients = clients,
             .nodes = nodes,
+            .strategy = match_strategy::batched,
             .client_cache_bytes = std::size_t{1} << 20U,
             .warm_up = warm_up};
 }
@@ -61,7 +62,7 @@ std::int64_t nanoseconds_of_one_read(sim_parameters const& p) {
         return std::llround(1e9 * std::max(1 / nic.operations_per_second, bytes / nic.bytes_per_second));
     };
     double const header = p.header_bytes;
-    double const answer = header + sim_index::options::node_bytes;
+    double const answer = header + sim_blocks::index::options::node_bytes;
     return p.batch_overhead.count() + service(p.client, header) + p.propagation.count() +
            service(p.memory_node, header) + service(p.memory_node, answer) + p.propagation.count() +
            service(p.client, answer);
@@ -101,7 +102,7 @@ TEST_CASE("a publish of one block takes three round trips, and one that hits tak
 TEST_CASE("one client hits what catena-replay hits, request by request", "[tools][sim]") {
     auto const t = synthetic_trace({.seed = 5, .requests = 400});
     auto const expected = hits_on_local_memory(t);
-    for (auto const strategy : {match_strategy::batched, match_strategy::galloping}) {
+    for (auto const strategy : {match_strategy::batched, match_strategy::galloping, match_strategy::extents}) {
         auto setup = setup_of(1, 3);
         setup.strategy = strategy;
         CHECK(run(t, setup).hits == expected);
@@ -112,12 +113,28 @@ TEST_CASE("one client hits what catena-replay hits, request by request", "[tools
     CHECK(warm.requests == 250);
 }
 
+TEST_CASE("with extents a match is one read of the network, long chain or short", "[tools][sim]") {
+    auto setup = setup_of(1, 1, 1);
+    setup.strategy = match_strategy::extents;
+    auto const done = run(of_single_blocks({7, 7}), setup);
+    CHECK(done.match.round_trips == 1);
+    CHECK(done.hit_blocks == 1);
+    auto const t = synthetic_trace({.seed = 5, .requests = 400});
+    setup.warm_up = 200;
+    auto const long_ones = run(t, setup);
+    CHECK(long_ones.match.round_trips <= long_ones.match.latency_us.size() * 21 / 20);
+}
+
 TEST_CASE("every block is published once, however many clients there are", "[tools][sim]") {
     auto const t = synthetic_trace({.seed = 6, .requests = 300});
     chain_maker const chains(t, {.block_tokens = t.block_tokens});
-    for (unsigned const depth : {1U, 4U}) {
+    for (auto const& [depth, strategy] :
+         {std::pair(1U, match_strategy::batched), std::pair(4U, match_strategy::batched),
+          std::pair(1U, match_strategy::extents), std::pair(4U, match_strategy::extents)}) {
+        CAPTURE(depth, name(strategy));
         auto setup = setup_of(24, 2);
         setup.depth = depth;
+        setup.strategy = strategy;
         auto const done = run(t, setup);
         CHECK(done.requests == t.requests.size());
         CHECK(done.inserted == chains.unique_blocks(t.requests));

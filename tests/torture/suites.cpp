@@ -62,6 +62,7 @@ struct three_wide_leaves : six_leaves {
 };
 
 struct windows_of_four : extent_options {
+    static constexpr std::size_t news_bytes = 576; // sixteen entries: clients are overtaken
     static constexpr std::size_t window = 4;
     static constexpr std::size_t batch_reads = 8;
 };

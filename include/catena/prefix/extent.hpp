@@ -25,7 +25,8 @@
 // X3  Slots hold consecutive blocks: slot i + 1 is claimed for the successor of the block in slot i, or is of no use to
 //     anybody (its claimer lost slot i to somebody else's block).
 // X4  A child is counted, and its bits set, before it can be found: a block for which slot and filter say no is absent.
-// X5  An extent with children is not taken out of use. So what begins inside a window is reached from the first extent of
+// X5  An extent with children is not taken out of use, and one that ever had extent_children::most of them never (that many extents
+//     took a hundred times its bytes). So what begins inside a window is reached from the first extent of
 //     that window, and what begins a window from the one before. There are two exceptions. A client that died may have counted a
 //     child that never came: its parent stays, empty at worst. And an extent that begins a window may have been linked while the
 //     one before it lost against somebody else's (extent_publish.hpp): nobody counts it until the next publish comes along. If that

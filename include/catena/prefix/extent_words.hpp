@@ -78,7 +78,7 @@ public:
 
     [[nodiscard]] constexpr word bits() const noexcept { return bits_; }
     [[nodiscard]] constexpr std::uint32_t count() const noexcept {
-        return static_cast<std::uint32_t>(bits_ >> 32U) & most;
+        return static_cast<std::uint32_t>(bits_ >> 32U) & count_mask;
     }
     [[nodiscard]] constexpr std::uint32_t filter() const noexcept { return static_cast<std::uint32_t>(bits_); }
     /// May one begin with that block? Wrong for one in 250 if there is one child, one in 70 with two, one in 20 with four.
@@ -88,19 +88,27 @@ public:
     [[nodiscard]] static constexpr std::uint32_t prints_of(block_hash const& first) noexcept {
         return std::uint32_t{1} << (first.high >> 32U & 31U) | std::uint32_t{1} << (first.high >> 37U & 31U);
     }
+    /// Is it a word of that life of the extent? (A READ may mix lives.)
+    [[nodiscard]] constexpr bool is_of(extent_ref e) const noexcept {
+        return ((bits_ >> 48U ^ e.incarnation()) & 0xffffU & extent_ref::incarnation_mask) == 0;
+    }
+    /// So many that nobody counts them any more: the extent stays for ever (X5), and who lists another child changes nothing here
+    /// as a rule. Else hundreds of publishers would wait for each other below a prompt that they all share.
+    [[nodiscard]] constexpr bool uncounted() const noexcept { return count() == most; }
     /// Does one begin before the end of the window?
     [[nodiscard]] constexpr bool inside() const noexcept { return (bits_ >> inside_bit & 1U) != 0; }
     [[nodiscard]] constexpr extent_children with(block_hash const& first, bool in_window) const noexcept {
-        return extent_children((bits_ | prints_of(first) | word{in_window} << inside_bit) +
-                               (count() == most ? 0 : one));
+        return extent_children((bits_ | prints_of(first) | word{in_window} << inside_bit) + (uncounted() ? 0 : one));
     }
-    /// So many that they were no longer counted stay that many.
     [[nodiscard]] constexpr extent_children without_one() const noexcept {
-        return extent_children(count() == 0 || count() == most ? bits_ : bits_ - one);
+        return extent_children(count() == 0 || uncounted() ? bits_ : bits_ - one);
     }
+    friend constexpr bool operator==(extent_children const&, extent_children const&) = default;
+
+    static constexpr std::uint32_t most = 255;
 
 private:
-    static constexpr std::uint32_t most = 0x7fff;
+    static constexpr std::uint32_t count_mask = 0x7fff;
     static constexpr unsigned inside_bit = 47;
     static constexpr word one = word{1} << 32U;
     word bits_ = 0;

@@ -105,12 +105,15 @@ private:
     /// Until all that still live are counted. 1 round trip as a rule.
     [[nodiscard, gnu::noinline]] task<result<void>> count(std::span<part> parts,
                                                           extent_removals (extent_removals::*one)() const noexcept) {
-        for (;;) {
+        retry again;
+        for (bool first = true;; first = false) {
             std::size_t n = 0;
             for (auto& p : parts)
                 if (p.extent && !p.counted)
                     ops_[n++] = op::cas(extent_view::removals_at(p.extent), p.counts.bits(), (p.counts.*one)().bits());
             if (n == 0) break;
+            if (!first)
+                if (auto const r = co_await again.wait(s_); !r) co_return r.error();
             if (auto const r = co_await s_.submit(ops_.first(n)); !r) co_return r.error();
             n = 0;
             for (auto& p : parts) {

@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/fabric/op.hpp>
+#include <catena/pool/retry.hpp>
 #include <catena/prefix/extent.hpp>
 
 namespace catena::detail {
@@ -33,31 +35,38 @@ template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<bool>> count_child(Session& s, std::uint16_t tag, extent_ref parent,
                                                             extent_children& children, block_hash first,
                                                             bool in_window) {
+    retry again;
     for (;;) {
         word meta = 0;
         std::array ops{
-            op::cas(extent_view::children_at(parent), children.bits(), children.with(first, in_window).bits()),
-            op::read(extent_view::begin(parent), &meta, word_bytes)};
-        if (auto const r = co_await s.submit(batch(ops)); !r) co_return r.error();
-        bool const counted = ops[0].swapped();
-        children = extent_children(counted ? ops[0].operand : ops[0].fetched);
+            op::read(extent_view::begin(parent), &meta, word_bytes),
+            op::cas(extent_view::children_at(parent), children.bits(), children.with(first, in_window).bits())};
+        bool const changes = children.with(first, in_window) != children; // else the parent stays anyway
+        if (changes) std::swap(ops[0], ops[1]);
+        if (auto const r = co_await s.submit(batch(ops).first(changes ? 2 : 1)); !r) co_return r.error();
+        bool const counted = !changes || ops[0].swapped();
+        if (changes) children = extent_children(counted ? ops[0].operand : ops[0].fetched);
         auto const counts = co_await still_counts(s, parent, tag, meta);
         if (!counts || !*counts || counted) co_return counts;
+        if (auto const r = co_await again.wait(s); !r) co_return r.error();
     }
 }
 
-/// One child less; nothing if that life of the extent is over. True: that was the last one. 2 round trips.
+/// One child less; nothing if that life of the extent is over, or it has too many to count. True: that was the last one. 2 round
+/// trips.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<bool>> uncount_child(Session& s, std::uint16_t tag, extent_ref parent) {
+    retry again;
     for (;;) {
         std::array<word, extent_view::prelude_words> words{};
         op look = op::read(extent_view::begin(parent), words.data(), sizeof words);
         if (auto const r = co_await s.submit(look); !r) co_return r.error();
         extent_view const x(words.data(), 0);
-        if (!x.meta().is(parent, tag)) co_return false;
+        if (!x.meta().is(parent, tag) || !x.children().is_of(parent) || x.children().uncounted()) co_return false;
         op less = op::cas(extent_view::children_at(parent), x.children().bits(), x.children().without_one().bits());
         if (auto const r = co_await s.submit(less); !r) co_return r.error();
         if (less.swapped()) co_return x.children().count() == 1;
+        if (auto const r = co_await again.wait(s); !r) co_return r.error();
     }
 }
 

@@ -161,8 +161,14 @@ private:
     [[nodiscard, gnu::noinline]] task<result<void>> uncount(extent_ref parent) {
         auto const last = co_await uncount_child(s_, state_.handle.tag(), parent);
         if (!last) co_return last.error();
-        if (*last) emptied_ = parent;
-        co_return result<void>{};
+        co_return co_await note_emptied(*last ? parent : extent_ref{});
+    }
+    /// Perhaps nobody else frees it. Not at once: the next try may list something in it.
+    [[nodiscard, gnu::noinline]] task<result<void>> note_emptied(extent_ref e) {
+        if (!e || e == emptied_) co_return result<void>{};
+        auto const before = std::exchange(emptied_, e);
+        if (!before) co_return result<void>{};
+        co_return co_await remove_if_empty(s_, state_, before);
     }
 
     /// L2 to L4, from end_ on. Moves at_ behind the blocks that are listed.
@@ -179,7 +185,8 @@ private:
         auto const inc = end_.meta.incarnation();
         auto const child = at_ + appended;
         bool const in_window = child % window != 0;
-        if (has_child)
+        bool const counts_child = has_child && end_.children.with(chain_[child], in_window) != end_.children;
+        if (counts_child)
             ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
                                 end_.children.with(chain_[child], in_window).bits());
         auto const tags = n;
@@ -203,18 +210,21 @@ private:
         while (ours < appended &&
                (ops_[tags + ours].swapped() || ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
             ++ours;
-        bool counted = has_child && ops_[0].swapped();
-        if (has_child) end_.children = extent_children(counted ? ops_[0].operand : ops_[0].fetched);
+        bool counted = counts_child && ops_[0].swapped();
+        if (counts_child) end_.children = extent_children(counted ? ops_[0].operand : ops_[0].fetched);
         if (in_extent) {
             auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
             if (!counts) co_return counts.error();
             if (!*counts || ours < appended || other == extent_word::tag_of(chain_[at_]))
                 co_return co_await part(ours, counted, *counts);
         }
-        if (has_child && !counted) {
+        if (counts_child && !counted) {
             auto const now =
                 co_await count_child(s_, state_.handle.tag(), end_.extent, end_.children, chain_[child], in_window);
-            if (!now) co_return now.error();
+            if (!now) {
+                (void)co_await give_up(false);
+                co_return now.error();
+            }
             counted = *now;
             if (!counted) co_return co_await give_up(false);
         }
@@ -366,13 +376,14 @@ private:
         if (this_life && x.meta().dead()) { // nobody may have come to bury it
             auto const parent = co_await bury(s_, state_, theirs, x);
             if (!parent) co_return parent.error();
-            if (*parent) emptied_ = *parent;
+            if (auto const r = co_await note_emptied(*parent); !r) co_return r.error();
         } else if (this_life) {
             state_.placements.put(x.first(), {.extent = theirs});
             if (has_parent && x.parent() && x.parent() != m.parent) { // null: somebody buries it
                 op adopt = op::cas(x.parent_at(theirs), x.parent_word(), m.parent.bits());
                 if (auto const r = co_await s_.submit(adopt); !r) co_return r.error();
-                if (adopt.swapped()) co_return result<void>{};
+                // Its parent until now may come into force all the same, if that was inserted later than it.
+                if (adopt.swapped()) co_return co_await uncount(x.parent());
             }
         }
         if (!has_parent) co_return result<void>{};
@@ -401,7 +412,7 @@ private:
     std::size_t first_window_ = 0;
     std::span<std::size_t> listed_to_; ///< of each window: up to which block we listed it before the walk came to it
     std::span<made_extent> orphans_;   ///< of each window: ours whose parent lost; until it is adopted
-    extent_ref emptied_;               ///< we uncounted its last child: perhaps nobody else frees it
+    extent_ref emptied_;               ///< we uncounted its last child
     news_errand<State> others_;        ///< what was published before is told with L2
     std::span<extent_news> news_;
     std::size_t positions_ = 0; ///< in the ring of news that L2 took

@@ -85,8 +85,8 @@ template <typename Session, typename State>
 
 /// What check_extents() knows of one of them.
 struct checked_extent {
-    std::uint32_t children = 0; ///< as it counts them
-    std::uint32_t found = 0;    ///< that name it as their parent
+    extent_children children; ///< as it counts them
+    std::uint32_t found = 0;  ///< that name it as their parent
 };
 
 template <typename Session, typename State>
@@ -135,7 +135,7 @@ template <typename Session, typename State>
                 if (!extent_word::claimed(x.tag(slot)) && x.tag(slot) != extent_word::unclaimed(x.meta().incarnation()))
                     complain(key, " has a free slot of another life: " + std::to_string(slot));
             }
-            all[ref.bits()].children = x.children().count();
+            all[ref.bits()].children = x.children();
             if (x.parent()) parents.push_back(x.parent_word());
         }
         co_return result<void>{};
@@ -144,8 +144,8 @@ template <typename Session, typename State>
     for (auto const parent : parents)
         if (auto const found = all.find(parent); found != all.end()) ++found->second.found;
     for (auto const& [ref, e] : all) // too many: a client died before it listed one (X5)
-        if (e.found > e.children)
-            check.violations.push_back("an extent counts " + std::to_string(e.children) + " of its " +
+        if (e.found > e.children.count() && !e.children.uncounted())
+            check.violations.push_back("an extent counts " + std::to_string(e.children.count()) + " of its " +
                                        std::to_string(e.found) + " children");
     co_return check;
 }

@@ -48,11 +48,6 @@ struct sim_setup {
     std::uint64_t warm_up = 0; ///< so many requests of the trace are served before the clock starts
 };
 
-/// The index below.
-[[nodiscard]] inline std::string_view index_of(sim_setup const& setup) noexcept {
-    return setup.strategy == match_strategy::extents ? "chime" : "sherman";
-}
-
 using sim_pool = memory_pool<sim_fabric>;
 
 /// How chains are stored: one entry a block ...
@@ -68,6 +63,11 @@ struct sim_extents {
     static constexpr std::array<std::uint64_t, 4> allocated{index::options::node_bytes, extent_class::bytes(0),
                                                             extent_class::bytes(1), extent_class::bytes(2)};
 };
+
+/// The index below.
+[[nodiscard]] inline std::string_view index_of(sim_setup const& setup) noexcept {
+    return setup.strategy == match_strategy::extents ? sim_extents::index::type_name : sim_blocks::index::type_name;
+}
 
 /// Members in the order of their lifetimes.
 template <typename Storage>

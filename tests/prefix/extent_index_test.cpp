@@ -7,13 +7,14 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include <support/catch.hpp>
 #include <support/chains.hpp>
+#include <support/joined.hpp>
 #include <support/random.hpp>
 #include <support/scale.hpp>
+#include <support/sound.hpp>
 #include <support/world.hpp>
 
 #include <catena/index/chime_tree.hpp>
@@ -58,13 +59,7 @@ public:
         return ok(sync_wait(*s_, index_->forget(*s_, c, keep, expected)));
     }
     bool contains(std::span<block_hash const> c) { return ok(sync_wait(*s_, index_->contains(*s_, c))); }
-    index_check sound() {
-        auto c = ok(sync_wait(*s_, index_->verify(*s_)));
-        std::string all;
-        for (auto const& v : c.violations) all += v + "; ";
-        expect(all.empty(), "the index is not sound: " + all);
-        return c;
-    }
+    index_check sound() { return must_be_sound(ok(sync_wait(*s_, index_->verify(*s_)))); }
     /// Nothing is listed, and nothing is left.
     void require_empty() {
         REQUIRE(sound().entries == 0);
@@ -110,11 +105,6 @@ void require_match(Calls& f, listed_blocks const& model, std::span<block_hash co
     REQUIRE(f.matched(c) == expected);
 }
 
-[[nodiscard]] chain joined(std::span<block_hash const> begin, std::span<block_hash const> end) {
-    chain c(begin.begin(), begin.end());
-    c.insert(c.end(), end.begin(), end.end());
-    return c;
-}
 [[nodiscard]] bool is_refused(auto const& r) { return !r && r.error().code == errc::invalid_argument; }
 
 } // namespace

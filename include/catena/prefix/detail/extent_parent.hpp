@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cstdint>
-#include <utility>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
@@ -38,14 +37,13 @@ template <typename Session>
     retry again;
     for (;;) {
         word meta = 0;
-        std::array ops{
-            op::read(extent_view::begin(parent), &meta, word_bytes),
-            op::cas(extent_view::children_at(parent), children.bits(), children.with(first, in_window).bits())};
-        bool const changes = children.with(first, in_window) != children; // else the parent stays anyway
-        if (changes) std::swap(ops[0], ops[1]);
-        if (auto const r = co_await s.submit(batch(ops).first(changes ? 2 : 1)); !r) co_return r.error();
+        auto const more = children.with(first, in_window);
+        bool const changes = more != children; // else the parent stays anyway
+        std::array ops{op::cas(extent_view::children_at(parent), children.bits(), more.bits()),
+                       op::read(extent_view::begin(parent), &meta, word_bytes)};
+        if (auto const r = co_await s.submit(batch(ops).subspan(changes ? 0 : 1)); !r) co_return r.error();
         bool const counted = !changes || ops[0].swapped();
-        if (changes) children = extent_children(counted ? ops[0].operand : ops[0].fetched);
+        if (changes) children = counted ? more : extent_children(ops[0].fetched);
         auto const counts = co_await still_counts(s, parent, tag, meta);
         if (!counts || !*counts || counted) co_return counts;
         if (auto const r = co_await again.wait(s); !r) co_return r.error();
@@ -62,6 +60,8 @@ template <typename Session>
         op look = op::read(extent_view::begin(parent), words.data(), sizeof words);
         if (auto const r = co_await s.submit(look); !r) co_return r.error();
         extent_view const x(words.data(), 0);
+        // A parent word may name an extent that never came into force: that was freed without rest and may live again at any
+        // time, so the READ may have mixed two lives, and the count be that of the next one.
         if (!x.meta().is(parent, tag) || !x.children().is_of(parent) || x.children().uncounted()) co_return false;
         op less = op::cas(extent_view::children_at(parent), x.children().bits(), x.children().without_one().bits());
         if (auto const r = co_await s.submit(less); !r) co_return r.error();

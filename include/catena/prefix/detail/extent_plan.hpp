@@ -89,9 +89,13 @@ public:
     }
 
 private:
-    /// Slots of an extent that the chain may need, of those that are known to be claimed and one more.
+    /// Slots of an extent that the chain may need.
+    [[nodiscard]] static std::size_t within_reach(chain_walk const& w, std::size_t begin, extent_ref e) noexcept {
+        return std::min({e.slots(), window - begin % window, w.chain.size() - begin});
+    }
+    /// Of those, what is known to be claimed and one more.
     [[nodiscard]] static std::size_t useful(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
-        auto const most = std::min({p.extent.slots(), window - begin % window, w.chain.size() - begin});
+        auto const most = within_reach(w, begin, p.extent);
         return p.slots == 0 || !w.slots.empty() ? most : std::min<std::size_t>(most, p.slots + 1U);
     }
     bool list(chain_walk const& w, std::size_t begin, placement const& p) noexcept {
@@ -120,8 +124,7 @@ private:
     /// W4.
     void read_whole(chain_walk const& w, std::size_t begin) noexcept {
         auto& e = list_[list_.find(w.chain[begin])];
-        auto const most = std::min({e.ref.slots(), window - begin % window, w.chain.size() - begin});
-        if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(most));
+        if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(within_reach(w, begin, e.ref)));
     }
 
     /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.

@@ -11,7 +11,8 @@
 //               (prefix/news_outbox.hpp).
 // First wins A block is listed by the CAS of its place in L3, or by the insert of its extent in L4; who comes second learns the
 //            place in force. A second publisher of a window finds the first one's extent in L4, frees his own, which nobody
-//            saw, and lists his blocks in that one.
+//            found, and lists his blocks in that one. (One that he inserted for the window behind it may still name it as its parent:
+//            uncount_child.)
 // Orphans    Where somebody else's extent came first for one window and ours for a later one, ours has lost its parent. L1 goes on
 //            through the other's; where it ends, the orphan is made a child of the extent that leads to it (adopt), or else, if
 //            the chain has a gap before, taken off again.
@@ -185,10 +186,9 @@ private:
         auto const inc = end_.meta.incarnation();
         auto const child = at_ + appended;
         bool const in_window = child % window != 0;
-        bool const counts_child = has_child && end_.children.with(chain_[child], in_window) != end_.children;
-        if (counts_child)
-            ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(),
-                                end_.children.with(chain_[child], in_window).bits());
+        auto const more = has_child ? end_.children.with(chain_[child], in_window) : end_.children;
+        bool const counts_child = more != end_.children;
+        if (counts_child) ops_[n++] = op::cas(extent_view::children_at(end_.extent), end_.children.bits(), more.bits());
         auto const tags = n;
         for (std::size_t i = 0; i < appended; ++i)
             ops_[n++] = op::cas(extent_view::tag_at(end_.extent, end_.slot + i), extent_word::unclaimed(inc),
@@ -211,7 +211,7 @@ private:
                (ops_[tags + ours].swapped() || ops_[tags + ours].fetched == extent_word::tag_of(chain_[at_ + ours])))
             ++ours;
         bool counted = counts_child && ops_[0].swapped();
-        if (counts_child) end_.children = extent_children(counted ? ops_[0].operand : ops_[0].fetched);
+        if (counts_child) end_.children = counted ? more : extent_children(ops_[0].fetched);
         if (in_extent) {
             auto const counts = co_await still_counts(s_, end_.extent, state_.handle.tag(), meta);
             if (!counts) co_return counts.error();

@@ -19,9 +19,8 @@ namespace catena {
 /// clients.
 struct extent_options {
     static constexpr std::size_t window = 32; ///< blocks; a power of two, at most 32. Layout.
-    static constexpr std::size_t news_bytes =
-        16384; ///< of the ring of news, at most a chunk of the pool; 0: there is none.
-               ///< What it was made with counts
+    /// Of the ring of news, at most a chunk of the pool; 0: there is none. An index keeps the ring that it was made with.
+    static constexpr std::size_t news_bytes = 16384;
     static constexpr std::size_t batch_reads = 1024; ///< most extents read in one batch (bounds the scratch)
 };
 

@@ -80,7 +80,7 @@ struct client_report {
     std::uint64_t pool_bytes = 0;       ///< size of all memory nodes
     std::uint64_t pool_bytes_taken = 0; ///< handed out to clients in chunks so far (never shrinks)
     std::uint32_t memory_nodes = 0;
-    std::string fabric_name; ///< "local" or "shm"
+    std::string fabric_name; ///< "local", "shm" or "verbs"
     std::string index;
     match_strategy strategy = match_strategy::extents;
     std::string index_name;
@@ -91,12 +91,16 @@ public:
     /// Opens or creates the pool that `uri` names, and in it the index options.index_name (created if it is missing).
     ///   local:?size=1GiB&nodes=2      a pool inside this process, gone with the client
     ///   shm:NAME?size=1GiB&nodes=2    POSIX shared memory: the first process creates it, others join
+    ///   verbs://HOST:PORT,HOST:PORT   RDMA: servers catena-memd, in the order of the pool, which catena-pool create made
     ///     size   bytes of each memory node (K, M, G, KiB, MiB, GiB); needed to create, optional to join
     ///     nodes  memory nodes, 1 to 64 (default 1)
     ///     keep   yes: the segment outlives its last process (default no: the last one out removes it, contents and all)
     ///     lease  milliseconds until a silent client counts as dead (default 1000)
+    ///     access read: this client only matches; what would write ends with errc::read_only (default write)
+    ///     secret verbs: a file with the secret of the servers;  device  verbs: RDMA device, "mlx5_0" or "mlx5_0:PORT:GID"
     /// Errors: invalid_argument (names the part of the URI), bad_format (names the field that differs),
-    /// already_exists (a stale segment: says how to remove it), out_of_memory, unsupported, full.
+    /// already_exists (a stale segment: says how to remove it), out_of_memory, unsupported, full, not_found (no pool on the
+    /// servers), unreachable.
     [[nodiscard]] static setup_result<client> open(std::string_view uri, client_options options = {});
 
     /// Names of the index types that this build offers, for client_options::index.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is behind the front door: one interface, one template that binds it to a fabric and a store of chains.
+// What is behind the front door: one interface, one template that binds it to a store of chains, on any fabric.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,7 @@
 #include <catena/pool/rest.hpp>
 
 #include "client/lease_keeper.hpp"
+#include "client/open_fabric.hpp"
 #include "client/session_slots.hpp"
 
 namespace catena {
@@ -47,15 +48,15 @@ public:
 
 /// Members in the order of their lifetimes: the fabric outlives the pool, which outlives sessions and chains.
 /// Chains: chain_store.hpp.
-template <typename Fabric, typename Chains>
+template <typename Chains>
 class bound_client final : public client::implementation {
 public:
-    using pool_type = memory_pool<Fabric>;
+    using pool_type = memory_pool<any_fabric>;
 
     /// for_lease: a session that nobody else uses.
-    bound_client(std::unique_ptr<Fabric> fabric, std::unique_ptr<pool_type> pool,
+    bound_client(std::unique_ptr<opened_fabric> nodes, std::unique_ptr<pool_type> pool,
                  typename pool_type::session_type for_lease, std::unique_ptr<Chains> chains, client_options options)
-        : fabric_(std::move(fabric)), pool_(std::move(pool)), chains_(std::move(chains)), options_(std::move(options)),
+        : nodes_(std::move(nodes)), pool_(std::move(pool)), chains_(std::move(chains)), options_(std::move(options)),
           sessions_(*pool_, options_.max_sessions, options_.patience), lease_keeper_(std::move(for_lease)) {}
 
     ~bound_client() override {
@@ -147,7 +148,7 @@ public:
             }
         }
         r.memory_nodes = pool_->geometry().node_count;
-        r.fabric_name = Fabric::name;
+        r.fabric_name = nodes_->fabric.kind();
         r.index = options_.index;
         r.strategy = options_.strategy;
         r.index_name = options_.index_name;
@@ -168,7 +169,7 @@ private:
         return r;
     }
 
-    std::unique_ptr<Fabric> fabric_;
+    std::unique_ptr<opened_fabric> nodes_;
     std::unique_ptr<pool_type> pool_;
     std::unique_ptr<Chains> chains_;
     client_options options_;

@@ -36,7 +36,7 @@ private:
         std::unique_lock lock(mutex_);
         while (!wake_.wait_for(lock, stop, lease_of(s_) / 4, [&] { return stop.stop_requested(); })) {
             auto const kept = sync_wait(s_, keep_lease(s_));
-            if (!kept && kept.error().code != errc::unreachable) return; // calls will say so
+            if (!kept && kept.error().code != errc::unreachable) return; // calls will say so, if they write
         }
     }
 

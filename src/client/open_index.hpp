@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// open_index: opens a pool and what is stored in it, for one type of index: all templates that a client needs of it. Each type
-// has a file of its own (index_*.cpp), as each takes a compiler half a minute.
+// open_index: opens a pool and what is stored in it, for one type of index: all templates that a client needs of it, for any fabric
+// (any_fabric.hpp). Each type has a file of its own (index_*.cpp), as each takes a compiler half a minute.
 // Thread safety: pure functions.
 #pragma once
 
@@ -9,11 +9,11 @@
 #include <utility>
 
 #include <catena/client.hpp>
-#include <catena/fabric/local_fabric.hpp>
-#include <catena/fabric/shm_fabric.hpp>
+#include <catena/fabric/any_fabric.hpp>
 
 #include "client/chain_store.hpp"
 #include "client/implementation.hpp"
+#include "client/open_fabric.hpp"
 #include "client/pool_uri.hpp"
 
 namespace catena {
@@ -43,42 +43,40 @@ template <typename Chains, typename Session>
     return Chains::open(s, options);
 }
 
-template <typename Stored, typename Fabric>
-[[nodiscard]] setup_result<implementation_ptr> bind(Fabric found, bool create, pool_uri const& uri,
-                                                    client_options const& options) {
-    auto fabric = std::make_unique<Fabric>(std::move(found));
-    pool_options pool_settings{.lease = pool_options{}.lease, .chunk_bytes = 0, .patience = options.patience};
-    if (uri.lease) pool_settings.lease = *uri.lease;
-    auto pool = create ? memory_pool<Fabric>::create(*fabric, pool_settings)
-                       : memory_pool<Fabric>::open(*fabric, pool_settings);
+/// The pool on the memory nodes, made anew where they are fresh. Errors: as memory_pool's create() and open(); not_found (memory nodes
+/// without a pool, which nobody makes by chance).
+[[nodiscard]] inline setup_result<memory_pool<any_fabric>> enter_pool(opened_fabric& nodes, pool_uri const& uri,
+                                                                      std::chrono::milliseconds patience) {
+    if (!nodes.fresh && !nodes.formatted)
+        return setup_error(errc::not_found,
+                           "there is no pool on these memory nodes yet; make one with: catena-pool create URI");
+    pool_options settings;
+    settings.patience = patience;
+    settings.read_only = uri.read_only;
+    if (uri.lease) settings.lease = *uri.lease;
+    return nodes.fresh ? memory_pool<any_fabric>::create(nodes.fabric, settings)
+                       : memory_pool<any_fabric>::open(nodes.fabric, settings);
+}
+
+/// A client of what the URI names and the options describe. Stored: chain_store.hpp. Errors: those of client::open.
+template <typename Stored>
+[[nodiscard]] setup_result<implementation_ptr> open_with(pool_uri const& uri, client_options const& options) {
+    auto nodes = open_fabric(uri, options.patience);
+    if (!nodes) return nodes.error();
+    auto held = std::make_unique<opened_fabric>(std::move(*nodes)); // the pool points to it
+    auto pool = enter_pool(*held, uri, options.patience);
     if (!pool) return pool.error();
-    auto owned = std::make_unique<memory_pool<Fabric>>(std::move(*pool));
+    auto owned = std::make_unique<memory_pool<any_fabric>>(std::move(*pool));
     auto session = owned->open_session();
     if (!session) return session.error();
-    auto stored = open_or_create<Stored>(*session, options);
+    auto stored = uri.read_only ? Stored::open(*session, options) : open_or_create<Stored>(*session, options);
     if (auto const released = sync_wait(*session, release_all(*session)); stored && !released)
         return setup_error(released.error());
     if (!stored) return stored.error();
     auto chains = std::make_unique<Stored>(std::move(*stored), options);
     if (auto const warm = sync_wait(*session, chains->warm_up(*session)); !warm) return setup_error(warm.error());
-    return implementation_ptr(std::make_unique<bound_client<Fabric, Stored>>(
-        std::move(fabric), std::move(owned), std::move(*session), std::move(chains), options));
-}
-
-template <typename Stored>
-[[nodiscard]] setup_result<implementation_ptr> open_with(pool_uri const& uri, client_options const& options) {
-    if (uri.scheme == "local") {
-        constexpr std::uint64_t default_size = std::uint64_t{1} << 30U;
-        auto fabric = local_fabric::create(uri.size == 0 ? default_size : uri.size,
-                                           uri.nodes == 0 ? std::uint16_t{1} : uri.nodes);
-        if (!fabric) return fabric.error();
-        return bind<Stored>(std::move(*fabric), true, uri, options);
-    }
-    auto fabric = shm_fabric::open(
-        uri.name, {.node_bytes = uri.size, .nodes = uri.nodes, .keep = uri.keep, .patience = options.patience});
-    if (!fabric) return fabric.error();
-    bool const create = fabric->created();
-    return bind<Stored>(std::move(*fabric), create, uri, options);
+    return implementation_ptr(std::make_unique<bound_client<Stored>>(std::move(held), std::move(owned),
+                                                                     std::move(*session), std::move(chains), options));
 }
 
 /// ByBlock, ByExtents: the same index, from a block's hash to its location, and from that of an extent's first block.

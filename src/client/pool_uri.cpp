@@ -42,12 +42,41 @@ template <typename Number>
         if (!ms || *ms == 0 || *ms > 3'600'000) return bad("1 to 3600000 milliseconds");
         pool.lease = std::chrono::milliseconds(*ms);
     } else if (key == "keep") {
-        if (pool.scheme != "shm") return std::string("keep is for shm pools only: a local pool ends with its process");
+        if (pool.scheme != "shm")
+            return std::string(
+                "keep is for shm pools only: a local pool ends with its process, a verbs pool with its servers");
         if (value != "yes" && value != "no") return bad("yes or no");
         pool.keep = value == "yes";
+    } else if (key == "access") {
+        if (value != "read" && value != "write") return bad("read or write");
+        if (pool.scheme == "local") return std::string("a local pool is its process's own, to write");
+        pool.read_only = value == "read";
+    } else if (key == "secret" || key == "device") {
+        if (pool.scheme != "verbs") return std::string(key).append(" is for verbs pools only");
+        if (value.empty()) return bad(key == "secret" ? "the name of a file" : "the name of an RDMA device");
+        (key == "secret" ? pool.secret_file : pool.device) = value;
     } else {
-        return "unknown parameter " + quoted(key) + "; known are size, nodes, lease and keep";
+        return "unknown parameter " + quoted(key) +
+               "; known are size, nodes, lease, keep, access, and for verbs secret and device";
     }
+    return std::nullopt;
+}
+
+/// "//host:port,host:port"; the reason if it is not.
+[[nodiscard]] std::optional<std::string> set_memory_nodes(pool_uri& pool, std::string_view authority) {
+    constexpr std::size_t most = 64;
+    if (!authority.starts_with("//")) return std::string("write verbs://HOST:PORT,HOST:PORT");
+    authority.remove_prefix(2);
+    for (;;) {
+        auto const end = authority.find(',');
+        auto const node = authority.substr(0, end);
+        if (node.empty() || node.find('/') != std::string_view::npos)
+            return "a memory node is HOST or HOST:PORT, not " + quoted(node);
+        pool.memory_nodes.emplace_back(node);
+        if (end == std::string_view::npos) break;
+        authority.remove_prefix(end + 1);
+    }
+    if (pool.memory_nodes.size() > most) return std::string("a pool has at most 64 memory nodes");
     return std::nullopt;
 }
 
@@ -79,15 +108,17 @@ setup_result<pool_uri> parse_pool_uri(std::string_view uri) {
     pool_uri pool;
     auto const colon = uri.find(':');
     if (colon == std::string_view::npos)
-        return wrong(uri, "it has no scheme; write local:?size=1GiB or shm:NAME?size=1GiB");
+        return wrong(uri, "it has no scheme; write local:?size=1GiB, shm:NAME?size=1GiB or verbs://HOST:PORT");
     pool.scheme = uri.substr(0, colon);
-    if (pool.scheme == "verbs")
-        return setup_error(errc::unsupported, "pool URI " + quoted(uri) + ": this build has no verbs fabric");
-    if (pool.scheme != "local" && pool.scheme != "shm")
-        return wrong(uri, "unknown scheme " + quoted(pool.scheme) + "; known are local and shm");
+    if (pool.scheme != "local" && pool.scheme != "shm" && pool.scheme != "verbs")
+        return wrong(uri, "unknown scheme " + quoted(pool.scheme) + "; known are local, shm and verbs");
     auto rest = uri.substr(colon + 1);
     auto const question = rest.find('?');
-    pool.name = rest.substr(0, question);
+    if (pool.scheme == "verbs") {
+        if (auto const why = set_memory_nodes(pool, rest.substr(0, question))) return wrong(uri, *why);
+    } else {
+        pool.name = rest.substr(0, question);
+    }
     if (pool.scheme == "local" && !pool.name.empty())
         return wrong(uri, "a local pool has no name; write local:?size=1GiB");
     if (pool.scheme == "shm" && pool.name.empty()) return wrong(uri, "a shm pool needs a name: shm:NAME?size=1GiB");
@@ -101,6 +132,9 @@ setup_result<pool_uri> parse_pool_uri(std::string_view uri) {
         if (auto const why = set_parameter(pool, parameter.substr(0, equals), parameter.substr(equals + 1)))
             return wrong(uri, *why);
     }
+    if (pool.scheme == "verbs" && pool.nodes != 0 && pool.nodes != pool.memory_nodes.size())
+        return wrong(uri, "nodes=" + std::to_string(pool.nodes) + ", but it names " +
+                              std::to_string(pool.memory_nodes.size()));
     return pool;
 }
 

@@ -7,17 +7,22 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <catena/core/result.hpp>
 
 namespace catena {
 
 struct pool_uri {
-    std::string scheme;      ///< "local" or "shm"
-    std::string name;        ///< of the pool; empty for local
-    std::uint64_t size = 0;  ///< bytes of each memory node; 0: not given
-    std::uint16_t nodes = 0; ///< 0: not given
+    std::string scheme;                    ///< "local", "shm" or "verbs"
+    std::string name;                      ///< of the pool; shm only
+    std::vector<std::string> memory_nodes; ///< host:port of each; verbs only
+    std::uint64_t size = 0;                ///< bytes of each memory node; 0: not given
+    std::uint16_t nodes = 0;               ///< 0: not given
     bool keep = false;
+    bool read_only = false;
+    std::string secret_file; ///< verbs only, as is the next
+    std::string device;
     std::optional<std::chrono::milliseconds> lease;
 };
 

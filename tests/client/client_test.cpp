@@ -82,7 +82,11 @@ TEST_CASE("a URI that is wrong is refused by the part that is wrong", "[client][
                  wrong{"local:?nodes=two", "nodes=two"}, wrong{"local:?lease=0", "lease=0"},
                  wrong{"local:?lease=3600001", "lease=3600001"}, wrong{"local:?keep=yes", "keep"},
                  wrong{"shm:x?keep=maybe", "keep=maybe"}, wrong{"local:?colour=red", "'colour'"},
-                 wrong{"local:?size=1MiB&colour=red", "'colour'"}, wrong{"local:?size=1MiB&&", "key=value"});
+                 wrong{"local:?size=1MiB&colour=red", "'colour'"}, wrong{"local:?size=1MiB&&", "key=value"},
+                 wrong{"local:?access=read", "local"}, wrong{"shm:x?access=all", "access=all"},
+                 wrong{"shm:x?secret=file", "verbs"}, wrong{"verbs:host", "verbs://"}, wrong{"verbs://", "HOST"},
+                 wrong{"verbs://a,,b", "HOST"}, wrong{"verbs://a/b", "'a/b'"}, wrong{"verbs://a?keep=yes", "keep"},
+                 wrong{"verbs://a?secret=", "secret="}, wrong{"verbs://a,b?nodes=3", "nodes=3"});
     CAPTURE(w.uri);
     auto const e = refusal(w.uri);
     REQUIRE(e.code == errc::invalid_argument);
@@ -90,8 +94,8 @@ TEST_CASE("a URI that is wrong is refused by the part that is wrong", "[client][
     REQUIRE_THAT(e.message, has_text("'" + w.uri + "'"));
 }
 
-TEST_CASE("what this build has not is unsupported", "[client][uri]") {
-    REQUIRE(refusal("verbs:host").code == errc::unsupported);
+TEST_CASE("RDMA that is not there is unsupported, by this build or by this machine", "[client][uri]") {
+    REQUIRE(refusal("verbs://127.0.0.1").code == errc::unsupported);
 }
 
 TEST_CASE("sizes are read in all their spellings", "[client][uri]") {
@@ -450,6 +454,31 @@ TEST_CASE("a client that warms up when it opens matches in one round trip at onc
         REQUIRE(met.blocks == 300);
         REQUIRE((met.cost.round_trips == 1) == warm);
         REQUIRE(ok(late.match(chain)).cost.round_trips == 1);
+    }
+}
+
+TEST_CASE("who opens a pool for reading matches, and writes nothing", "[client][shm]") {
+    auto const uri = "shm:" + shm_name("read-only");
+    REQUIRE(refusal(uri + "?size=16MiB&access=read").code ==
+            errc::read_only); // and it is gone again: nobody could format it
+    for (auto const& options : all_kinds()) {
+        CAPTURE(options.index, name(options.strategy));
+        auto const writer = ok(client::open(uri + "?size=16MiB", options));
+        auto const chain = chain_of(1, 100);
+        list(writer, std::span(chain).first(80));
+        auto const reader = ok(client::open(uri + "?access=read", options));
+        std::vector<location> where(chain.size());
+        auto const m = ok(reader.match(chain, where));
+        REQUIRE(m.blocks == 80);
+        REQUIRE(where[79] == location(1, 79));
+        REQUIRE(ok(reader.contains(std::span(chain).first(80))));
+        REQUIRE(ok(reader.inspect()).entries == 80);
+        auto mine = places(2, chain.size());
+        auto const published = reader.publish(chain, mine);
+        REQUIRE((!published && published.error().code == errc::read_only));
+        auto const forgotten = reader.forget(chain);
+        REQUIRE((!forgotten && forgotten.error().code == errc::read_only));
+        REQUIRE(ok(writer.match(chain)).blocks == 80);
     }
 }
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::array every_code{errc::contended,      errc::out_of_memory, errc::timed_out,   errc::unreachable,
                                 errc::corrupt,        errc::bad_format,    errc::unsupported, errc::invalid_argument,
                                 errc::already_exists, errc::not_found,     errc::dropped,     errc::full,
-                                errc::lease_lost,     errc::fenced};
+                                errc::lease_lost,     errc::fenced,        errc::restarted,   errc::read_only};
 
 } // namespace
 

@@ -26,6 +26,8 @@ enum class errc : std::uint8_t {
     full,             ///< the catalog or the membership table has no free slot; nothing was written
     lease_lost,       ///< this client's lease ran out before the operation took effect; nothing was written
     fenced, ///< others took this client for dead and shut it out; effect of the operation UNKNOWN; open the pool again
+    restarted, ///< a memory node was restarted under this client; effect of the operation UNKNOWN; open the pool again
+    read_only, ///< this client opened the pool for reading alone; nothing was written
 };
 
 /// A one-word reason, stable enough for logs and tests.
@@ -45,6 +47,8 @@ enum class errc : std::uint8_t {
     case errc::full: return "full";
     case errc::lease_lost: return "lease_lost";
     case errc::fenced: return "fenced";
+    case errc::restarted: return "restarted";
+    case errc::read_only: return "read_only";
     }
     return "unknown";
 }
@@ -66,9 +70,11 @@ enum class errc : std::uint8_t {
     case errc::full: return "no free slot is left; nothing was written";
     case errc::lease_lost: return "this client's lease ran out; nothing was written";
     case errc::fenced:
-        return "others took this client for dead and shut it out; whether the operation took effect is unknown; open "
-               "the "
-               "pool again";
+        return "others took this client for dead and shut it out; whether the operation took effect is unknown; "
+               "open the pool again";
+    case errc::restarted:
+        return "a memory node was restarted; whether the operation took effect is unknown; open the pool again";
+    case errc::read_only: return "this client opened the pool for reading alone; nothing was written";
     }
     return "unknown error";
 }

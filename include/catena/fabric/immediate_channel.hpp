@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <catena/core/result.hpp>
+#include <catena/fabric/batch_rules.hpp>
 #include <catena/fabric/client_id.hpp>
 #include <catena/fabric/gates.hpp>
 #include <catena/fabric/guarantees.hpp>
@@ -65,14 +66,9 @@ public:
     /// Errors: invalid_argument (an operation outside its memory node or a misaligned atomic), fenced. Nothing of the
     /// batch was done.
     [[nodiscard]] completed submit(batch ops) noexcept {
-        std::uint64_t touched = 0; // memory nodes of this batch, one bit each; node counts are at most 64
-        bool changes = false;
-        for (op const& o : ops) {
-            if (!valid(o)) return completed(make_error(errc::invalid_argument, o.target.node()));
-            touched |= std::uint64_t{1} << o.target.node();
-            changes |= o.kind != op_kind::read;
-        }
-        if (changes && !pass_.enter()) return completed(make_error(errc::fenced, ops.front().target.node()));
+        auto const shape = shape_of(ops, nodes_, node_bytes_);
+        if (shape.wrong) return completed(*shape.wrong);
+        if (shape.changes && !pass_.enter()) return completed(make_error(errc::fenced, ops.front().target.node()));
         bool wrote = false;
         for (std::size_t i = 0; i < ops.size(); ++i) {
             op& o = ops[i];
@@ -84,15 +80,16 @@ public:
             } else {
                 word_memory::order();
             }
-            word_memory::execute(o, at(o), stats_);
+            word_memory::execute(o, at(o));
+            count(o, stats_);
             wrote |= o.kind == op_kind::write;
         }
         word_memory::order();
         if (wrote) word_memory::order_all();
-        if (changes) pass_.leave();
+        if (shape.changes) pass_.leave();
         ++stats_.round_trips;
         idle_polls_ = 0;
-        stats_.doorbells += static_cast<std::uint64_t>(__builtin_popcountll(touched));
+        stats_.doorbells += shape.doorbells();
         return completed(result<void>{});
     }
 
@@ -129,12 +126,6 @@ public:
 private:
     [[nodiscard]] std::byte* at(op const& o) const noexcept {
         return base_ + o.target.node() * stride_ + o.target.offset();
-    }
-    [[nodiscard]] bool valid(op const& o) const noexcept {
-        if (o.target.node() >= nodes_) return false;
-        if (o.length > node_bytes_ || o.target.offset() > node_bytes_ - o.length) return false;
-        bool const atomic = o.kind == op_kind::cas || o.kind == op_kind::faa;
-        return !atomic || o.target.offset() % word_bytes == 0;
     }
 
     std::byte* base_;

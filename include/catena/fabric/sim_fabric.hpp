@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include <catena/core/result.hpp>
+#include <catena/fabric/batch_rules.hpp>
 #include <catena/fabric/fabric.hpp>
 #include <catena/fabric/sim/network.hpp>
 
@@ -46,17 +47,14 @@ public:
     /// done), unreachable, fenced.
     [[nodiscard]] awaitable submit(batch ops) {
         sim_flight f{.what = sim_flight::kind::operations, .endpoint = endpoint_, .ops = ops};
-        std::uint64_t touched = 0;
-        for (op const& o : ops) {
-            if (!valid(o)) {
-                f.fail(make_error(errc::invalid_argument, o.target.node()));
-                return {*network_, f};
-            }
-            touched |= std::uint64_t{1} << o.target.node();
+        auto const shape = shape_of(ops, network_->node_count(), network_->node_bytes());
+        if (shape.wrong) {
+            f.fail(*shape.wrong);
+            return {*network_, f};
         }
-        for (op const& o : ops) count(o);
+        for (op const& o : ops) count(o, stats_);
         ++stats_.round_trips;
-        stats_.doorbells += static_cast<std::uint64_t>(__builtin_popcountll(touched));
+        stats_.doorbells += shape.doorbells();
         return {*network_, f};
     }
     [[nodiscard]] awaitable pause(std::chrono::nanoseconds d) {
@@ -73,29 +71,6 @@ public:
     [[nodiscard]] fabric_stats& stats() noexcept { return stats_; }
 
 private:
-    void count(op const& o) noexcept {
-        switch (o.kind) {
-        case op_kind::read:
-            ++stats_.reads;
-            stats_.bytes_read += o.length;
-            return;
-        case op_kind::write:
-            ++stats_.writes;
-            stats_.bytes_written += o.length;
-            return;
-        case op_kind::cas: ++stats_.cas; break;
-        case op_kind::faa: ++stats_.faa; break;
-        }
-        stats_.bytes_read += word_bytes;
-        stats_.bytes_written += word_bytes;
-    }
-    [[nodiscard]] bool valid(op const& o) const noexcept {
-        if (o.target.node() >= network_->node_count()) return false;
-        if (o.length > network_->node_bytes() || o.target.offset() > network_->node_bytes() - o.length) return false;
-        bool const atomic = o.kind == op_kind::cas || o.kind == op_kind::faa;
-        return !atomic || o.target.offset() % word_bytes == 0;
-    }
-
     sim_network* network_;
     std::uint32_t endpoint_;
     fabric_stats stats_;

@@ -18,7 +18,6 @@
 #include <catena/core/bytes.hpp>
 #include <catena/core/config.hpp>
 #include <catena/fabric/op.hpp>
-#include <catena/fabric/stats.hpp>
 
 namespace catena::word_memory {
 
@@ -84,32 +83,18 @@ inline void order_all() noexcept {
 #endif
 }
 
-/// Runs one operation whose target is at `remote` in this process, and counts it.
-inline void execute(op& o, std::byte* remote, fabric_stats& stats) noexcept {
+/// Runs one operation whose target is at `remote` in this process.
+inline void execute(op& o, std::byte* remote) noexcept {
     auto const at = [remote] { return std::atomic_ref<word>(*reinterpret_cast<word*>(remote)); };
     switch (o.kind) {
-    case op_kind::read:
-        copy_out(static_cast<std::byte*>(o.local), remote, o.length);
-        ++stats.reads;
-        stats.bytes_read += o.length;
-        return;
-    case op_kind::write:
-        copy_in(remote, static_cast<std::byte const*>(o.local), o.length);
-        ++stats.writes;
-        stats.bytes_written += o.length;
-        return;
+    case op_kind::read: copy_out(static_cast<std::byte*>(o.local), remote, o.length); return;
+    case op_kind::write: copy_in(remote, static_cast<std::byte const*>(o.local), o.length); return;
     case op_kind::cas:
         o.fetched = o.compare;
         at().compare_exchange_strong(o.fetched, o.operand, std::memory_order_seq_cst);
-        ++stats.cas;
-        break;
-    case op_kind::faa:
-        o.fetched = at().fetch_add(o.operand, std::memory_order_seq_cst);
-        ++stats.faa;
-        break;
+        return;
+    case op_kind::faa: o.fetched = at().fetch_add(o.operand, std::memory_order_seq_cst); return;
     }
-    stats.bytes_read += word_bytes;
-    stats.bytes_written += word_bytes;
 }
 
 } // namespace catena::word_memory

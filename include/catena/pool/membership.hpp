@@ -103,10 +103,11 @@ template <typename Session>
 
 /// Can the member that a lock word names write no more, so that what it held may be taken over? True if it left, or was
 /// reaped, or stood still for a lease; then it is reaped (fenced first). What earlier calls of any session of this client
-/// saw counts. A client never counts itself as gone. 1 round trip, 3 when it reaps. Errors: as reap.
+/// saw counts. A client never counts itself as gone; one that only reads counts nobody so, as it can reap nobody. 1 round
+/// trip, 3 when it reaps. Errors: as reap.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<bool>> is_gone(Session& s, member_name member) {
-    if (member.names(s.pool().self)) co_return false;
+    if (s.pool().read_only || member.names(s.pool().self)) co_return false;
     member_record record;
     auto const asked = s.channel().now();
     op read = op::read(member_at(member.slot), &record, sizeof record);
@@ -164,10 +165,11 @@ template <typename Session>
 
 /// Renews the lease if a quarter of it went by; to be awaited before an operation that will write. Costs a look at the
 /// clock as a rule, 1 round trip when it renews. Errors: lease_lost or fenced (others may have taken what this client
-/// held; open the pool again), unreachable.
+/// held; open the pool again), read_only (it will not write), unreachable.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> keep_lease(Session& s) {
     auto& pool = s.pool();
+    if (pool.read_only) co_return make_error(errc::read_only);
     auto const now = s.channel().now().count();
     auto const age = now - pool.lease_renewed.load(std::memory_order_relaxed);
     auto const lease = lease_of(s).count();

@@ -31,6 +31,8 @@ struct pool_options {
     std::chrono::milliseconds lease{1000};    ///< create only: a member silent for that long counts as dead
     std::uint64_t chunk_bytes = 0;            ///< create only: 0 = default_chunk_bytes(size of a memory node)
     std::chrono::milliseconds patience{2000}; ///< bound of every wait for another client's lock
+    bool read_only =
+        false; ///< open only: no member of the pool, takes no slot, whatever would write fails with read_only
     /// 0: client id, uuid and incarnation of a pool come from the system's entropy. Else they are derived from it, for
     /// simulations and tests; no two clients of a pool may have the same one.
     std::uint64_t seed = 0;
@@ -59,6 +61,7 @@ public:
         if (fabric.node_bytes() > max_node_bytes)
             return setup_error(errc::invalid_argument,
                                "a memory node must have at most " + std::to_string(max_node_bytes) + " bytes (64 TiB)");
+        if (options.read_only) return setup_error(errc::read_only, "a pool cannot be created by who may only read it");
         if (options.lease.count() < 1 || options.lease.count() > 3'600'000)
             return setup_error(errc::invalid_argument, "lease must be 1 to 3600000 milliseconds");
         auto pool = connect(fabric, options);
@@ -172,6 +175,7 @@ private:
         auto channel = fabric.connect(state->client);
         if (!channel) return channel.error();
         state->patience = options.patience;
+        state->read_only = options.read_only;
         state->geometry.node_count = fabric.node_count();
         state->geometry.node_bytes = fabric.node_bytes();
         auto setup = std::make_unique<session_type>(std::move(*channel), *state);
@@ -180,6 +184,7 @@ private:
 
     [[nodiscard]] static setup_result<memory_pool> enter(memory_pool pool, superblock const& geometry) {
         pool.state_->geometry = geometry;
+        if (pool.state_->read_only) return pool;
         if (auto const r = sync_wait(*pool.setup_, join(*pool.setup_)); !r) {
             if (r.error().code == errc::full)
                 return setup_error(errc::full, "all " + std::to_string(member_slots) +

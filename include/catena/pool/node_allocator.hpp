@@ -22,6 +22,7 @@
 // Tests: pool/node_allocator_test.cpp, pool/large_blocks_test.cpp, index/reclaim_test.cpp, torture/pool_suite.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <utility>
@@ -87,7 +88,7 @@ template <typename Session>
 } // namespace detail
 
 /// A block of `bytes` (is_block_size: a multiple of 64 up to 4 KiB, of 4 KiB up to 252 KiB), contents undefined, spread over
-/// the memory nodes in turn; those that do not answer are passed over. Larger than the chunks of the pool: invalid_argument,
+/// the memory nodes in turn; those that do not answer are passed over from then on (tried again once all of them failed). Larger than the chunks of the pool: invalid_argument,
 /// since no room that somebody makes will ever be enough.
 /// No round trip as a rule; 4 for each new chunk, 4 for a block that another session freed.
 template <typename Session>
@@ -128,6 +129,7 @@ template <typename Session>
     }
     for (std::uint16_t node = 0; node < nodes; ++node)
         if (!a.lost[node]) co_return make_error(errc::out_of_memory);
+    std::fill(a.lost.begin(), a.lost.end(), false); // they may be back when the caller tries again
     co_return make_error(errc::unreachable);
 }
 

@@ -2,13 +2,14 @@
 // scratch: the working memory of one operation: node images, batches, per-key state.
 //
 // A bump allocator whose blocks stay when it is reset, so that a warm data path does not allocate. A coroutine holds one
-// scratch from its session's list while it runs (scratch_lease); node images are aligned to cache lines.
+// scratch from its session's list while it runs (scratch_lease); node images are aligned to cache lines. The memory is the channel's,
+// where that has any: registered with a NIC, say.
 // Thread safety: one thread, that of its session. Bound: what the largest operation so far needed.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <new>
+#include <memory_resource>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -23,9 +24,12 @@ namespace catena {
 
 class scratch : public boost::intrusive::slist_base_hook<> {
 public:
-    scratch() = default;
+    explicit scratch(std::pmr::memory_resource* from = std::pmr::new_delete_resource()) noexcept : from_(from) {}
     scratch(scratch const&) = delete;
     scratch& operator=(scratch const&) = delete;
+    ~scratch() {
+        for (auto const& b : blocks_) from_->deallocate(b.memory, b.size, cache_line);
+    }
 
     /// Value-initialised objects that live until reset(). Their destructors are not run.
     template <typename T>
@@ -51,11 +55,8 @@ public:
 private:
     static constexpr std::size_t block_bytes = 32 * 1024;
 
-    struct aligned_delete {
-        void operator()(std::byte* p) const noexcept { ::operator delete(p, std::align_val_t{cache_line}); }
-    };
     struct block {
-        std::unique_ptr<std::byte, aligned_delete> memory;
+        std::byte* memory;
         std::size_t size;
     };
 
@@ -67,15 +68,16 @@ private:
         }
         if (block_ == blocks_.size()) {
             auto const size = n > block_bytes ? n : block_bytes;
-            auto* const memory = static_cast<std::byte*>(::operator new(size, std::align_val_t{cache_line}));
-            blocks_.push_back({std::unique_ptr<std::byte, aligned_delete>(memory), size});
+            blocks_.reserve(blocks_.size() + 1); // what throws throws before there is anything to lose
+            blocks_.push_back({static_cast<std::byte*>(from_->allocate(size, cache_line)), size});
             used_ = 0;
         }
-        void* const result = blocks_[block_].memory.get() + used_;
+        void* const result = blocks_[block_].memory + used_;
         used_ += n;
         return result;
     }
 
+    std::pmr::memory_resource* from_;
     std::vector<block> blocks_;
     std::size_t block_ = 0;
     std::size_t used_ = 0;
@@ -84,15 +86,16 @@ private:
 /// The idle scratches of a session.
 class scratch_list {
 public:
-    scratch_list() = default;
-    scratch_list(scratch_list&& other) noexcept : idle_(std::move(other.idle_)) {}
+    /// from: outlives the list.
+    explicit scratch_list(std::pmr::memory_resource* from = std::pmr::new_delete_resource()) noexcept : from_(from) {}
+    scratch_list(scratch_list&& other) noexcept : from_(other.from_), idle_(std::move(other.idle_)) {}
     scratch_list& operator=(scratch_list&&) = delete;
     ~scratch_list() {
         idle_.clear_and_dispose([](scratch* s) { delete s; }); // NOLINT: owned by the list
     }
 
     [[nodiscard]] scratch* pop() {
-        if (idle_.empty()) return new scratch; // NOLINT: a session's first operations only
+        if (idle_.empty()) return new scratch(from_); // NOLINT: a session's first operations only
         auto* const s = &idle_.front();
         idle_.pop_front();
         return s;
@@ -102,7 +105,10 @@ public:
         idle_.push_front(*s);
     }
 
+    [[nodiscard]] std::pmr::memory_resource* memory() const noexcept { return from_; }
+
 private:
+    std::pmr::memory_resource* from_;
     boost::intrusive::slist<scratch> idle_;
 };
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -33,7 +34,8 @@ struct pool_state {
     superblock geometry{};                                      ///< of memory node 0
     std::chrono::nanoseconds patience{std::chrono::seconds(2)}; ///< bound of every wait for somebody else
     client_id client{};                                         ///< of all channels of this client: what others fence
-    std::atomic<bool> joining{false};                           ///< it joined, or tried to: a client does so once
+    bool read_only = false;                    ///< never joins, never writes; set before the first session
+    std::atomic<bool> joining{false};          ///< it joined, or tried to: a client does so once
     member_id self;                            ///< set by membership join before the first session writes
     std::atomic<std::int64_t> lease_renewed{}; ///< channel clock, nanoseconds: when the last renewal was posted
     std::atomic<bool> lease_renewing{false};
@@ -84,11 +86,11 @@ struct allocation_state {
         std::uint64_t bytes = 0;
         std::chrono::nanoseconds until{}; ///< the channel's clock
     };
-    std::deque<size_class> classes; ///< as a rule one; never moves
+    std::deque<size_class> classes;     ///< as a rule one; never moves
     std::vector<resting_block> resting; ///< oldest first
-    std::vector<bool> exhausted;    ///< memory nodes whose cursor ran past the end
-    std::vector<bool> lost;         ///< memory nodes that did not answer
-    std::uint16_t turn = 0;         ///< next memory node to allocate on
+    std::vector<bool> exhausted;        ///< memory nodes whose cursor ran past the end
+    std::vector<bool> lost;             ///< memory nodes that did not answer
+    std::uint16_t turn = 0;             ///< next memory node to allocate on
 
     [[nodiscard]] size_class& of(std::uint64_t bytes) {
         for (auto& c : classes)
@@ -123,7 +125,7 @@ class session {
 public:
     using channel_type = Channel;
 
-    session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state) {
+    session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state), scratches_(buffers_of(channel_)) {
         allocation_.exhausted.resize(state.geometry.node_count);
         allocation_.lost.resize(state.geometry.node_count);
         // Sessions begin at different memory nodes; so do clients of one session each.
@@ -169,6 +171,13 @@ public:
     static constexpr std::size_t max_freed = allocation_state::max_freed;
 
 private:
+    [[nodiscard]] static std::pmr::memory_resource* buffers_of(Channel& c) noexcept {
+        if constexpr (requires { c.memory(); })
+            return c.memory();
+        else
+            return std::pmr::new_delete_resource();
+    }
+
     Channel channel_;
     pool_state* state_;
     scratch_list scratches_;

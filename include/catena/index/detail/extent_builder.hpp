@@ -176,7 +176,7 @@ private:
 
     Session& s_;
     Tree& tree_;
-    scratch memory_; ///< of one piece
+    scratch memory_{s_.scratches().memory()}; ///< of one piece
 };
 
 } // namespace catena::detail

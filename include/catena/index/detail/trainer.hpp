@@ -512,7 +512,7 @@ private:
 
     Session& s_;
     Tree& tree_;
-    scratch memory_;
+    scratch memory_{s_.scratches().memory()};
     extent_builder<Leaf, Session, Tree> builder_;
     node_ref root_, new_root_;
     word* directory_ = nullptr; ///< images

@@ -42,6 +42,7 @@
 #include <catena/index/index.hpp>
 #include <catena/pool/catalog.hpp>
 #include <catena/prefix/chain_query.hpp>
+#include <catena/prefix/detail/extent_drop.hpp>
 #include <catena/prefix/detail/extent_forget.hpp>
 #include <catena/prefix/detail/extent_publish.hpp>
 #include <catena/prefix/detail/extent_space.hpp>
@@ -71,6 +72,12 @@ public:
     template <typename Session>
     [[nodiscard]] static setup_result<extent_index> create(Session& s, std::string_view name, std::size_t cache_bytes,
                                                            std::size_t copy_bytes = 0) {
+        auto const exists = [name] {
+            return setup_error(errc::already_exists, "the pool has an index '" + std::string(name) + "' already");
+        };
+        // Not new heads for one whose drop somebody left, without heads.
+        if (auto const there = look_up(s, name); there || there.error().code != errc::not_found)
+            return there || there.error().code == errc::bad_format ? exists() : there.error();
         auto heads = Heads::create(s, heads_of(name), cache_bytes / 2);
         if (!heads && heads.error().code == errc::already_exists)
             heads = Heads::open(s, heads_of(name), cache_bytes / 2);
@@ -78,8 +85,7 @@ public:
         auto const created = sync_wait(s, create_index(s, spec(name), [&s](catalog_handle h) {
                                            return detail::make_news_ring<Options>(s, h.tag());
                                        }));
-        if (!created && created.error().code == errc::already_exists)
-            return setup_error(errc::already_exists, "the pool has an index '" + std::string(name) + "' already");
+        if (!created && created.error().code == errc::already_exists) return exists();
         if (!created) return setup_error(created.error());
         return bind(s, std::move(*heads), *created, cache_bytes / 2, copy_bytes);
     }
@@ -88,14 +94,50 @@ public:
     template <typename Session>
     [[nodiscard]] static setup_result<extent_index> open(Session& s, std::string_view name, std::size_t cache_bytes,
                                                          std::size_t copy_bytes = 0) {
-        auto const found = sync_wait(s, find_index(s, name));
-        if (!found && found.error().code == errc::not_found)
-            return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
-        if (!found) return setup_error(found.error());
-        if (auto const wrong = mismatch(found->spec, spec(name))) return setup_error(errc::bad_format, *wrong);
+        auto const being_dropped = [name] {
+            return setup_error(errc::dropped, "the index '" + std::string(name) + "' is being dropped");
+        };
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        if (found->phase != index_phase::ready) return being_dropped();
         auto heads = Heads::open(s, heads_of(name), cache_bytes / 2);
+        if (!heads && (heads.error().code == errc::not_found || heads.error().code == errc::dropped))
+            return being_dropped();
         if (!heads) return heads.error();
         return bind(s, std::move(*heads), found->handle, cache_bytes / 2, copy_bytes);
+    }
+
+    /// Takes the index off the catalog and frees all its blocks, those of Heads and the extents, but for the ring of news: that stays
+    /// where it is for ever (detail/news_setup.hpp), so each drop costs the pool Options::news_bytes. Calls of other clients
+    /// end with errc::dropped from then on, those that are under way perhaps; what they did not come to insert they free themselves.
+    /// A drop that somebody left, or that ended with an error, is gone on with by whoever drops it again; until then the name is
+    /// taken, and the index cannot be opened. What somebody held who died while he dropped it, a few hundred blocks, is found by the
+    /// drop that goes on or, behind that, by reclaim() of any index.
+    /// Cost: the drop of Heads (3 round trips a node), and for each leaf 2, for most extents 2 (extent_drop.hpp). No more than 12,800
+    /// extents a second, as freed ones rest, and `rest_time` at the end. Nobody creates or drops another index meanwhile.
+    /// Thread safety: others may use the index, and drop it: one of them has errc::dropped. Errors: of Heads::drop; dropped: it is gone.
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
+        auto const heads = co_await state_->heads.drop(s, dropper<Session>(s, state_->handle.tag()));
+        if (!heads && heads.error().code != errc::dropped) co_return heads.error();
+        if (!heads) {
+            auto const gone = co_await detail::is_off_the_catalog(s, state_->heads.handle());
+            if (!gone || !*gone) co_return gone ? heads.error() : gone.error();
+        }
+        co_return co_await detail::drop_listing(s, state_->handle);
+    }
+    /// Drops the index of that name, also one whose drop another client left. Errors (words): not_found, bad_format (names the field
+    /// that differs), dropped (by another client, just now), those of drop(s).
+    template <typename Session>
+    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
+        auto const found = look_up(s, name);
+        if (!found) return found.error();
+        auto heads = Heads::drop(s, heads_of(name), dropper<Session>(s, found->handle.tag()));
+        if (!heads && heads.error().code == errc::dropped) // by somebody else, as a rule
+            heads = Heads::drop(s, heads_of(name), dropper<Session>(s, found->handle.tag()));
+        if (!heads && heads.error().code != errc::not_found) return heads.error();
+        if (auto const r = sync_wait(s, detail::drop_listing(s, found->handle)); !r) return setup_error(r.error());
+        return {};
     }
 
     /// How many leading blocks of `c` are listed. `out` (empty, or at least as long as the chain) receives their locations.
@@ -245,7 +287,23 @@ public:
     }
 
 private:
+    template <typename Session>
+    using dropper = detail::extent_dropper<Session>;
+
     explicit extent_index(std::unique_ptr<state_type> state) noexcept : state_(std::move(state)) {}
+
+    /// Ready or being dropped. Errors: not_found, bad_format.
+    template <typename Session>
+    [[nodiscard]] static setup_result<catalog_listing> look_up(Session& s, std::string_view name) {
+        auto const all = sync_wait(s, list_indexes(s));
+        if (!all) return setup_error(all.error());
+        for (auto const& listing : *all) {
+            if (listing.spec.name_view() != name) continue;
+            if (auto const wrong = mismatch(listing.spec, spec(name))) return setup_error(errc::bad_format, *wrong);
+            return listing;
+        }
+        return setup_error(errc::not_found, "the pool has no index '" + std::string(name) + "'");
+    }
 
     template <typename Session>
     [[nodiscard]] static setup_result<extent_index> bind(Session& s, Heads heads, catalog_handle h,

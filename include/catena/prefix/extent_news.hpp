@@ -11,7 +11,8 @@
 //
 // Offsets in words (docs/formats.md): 0 to 2 block header (pool/block_header.hpp), 3 head: the next position, 4 how many entries,
 // 8 entries: key, extent, parent, check = (extents behind the first (16) | position (48)) exclusive-or the other three.
-// The ring stays as long as the pool: late FAAs and WRITEs of clients that know it do no harm.
+// The ring stays as long as the pool, also when its index is dropped (leave_news_ring of detail/news_setup.hpp): FAAs and WRITEs have no
+// condition, and those of a client that comes late would change whatever its memory were by then.
 // Thread safety: plain values; the remote words are changed by FAA (head) and WRITE (entries, each by who took its position).
 #pragma once
 

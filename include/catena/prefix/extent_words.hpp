@@ -134,6 +134,8 @@ public:
     }
     [[nodiscard]] constexpr bool dead() const noexcept { return (bits_ & dead_bit) != 0; }
     [[nodiscard]] constexpr bool dying() const noexcept { return (bits_ & dying_bit) != 0; }
+    /// Dead, by who drops the index (extent_drop.hpp).
+    [[nodiscard]] constexpr bool dropped() const noexcept { return (bits_ & dropped_bit) != 0; }
     /// Is it the life of the extent that `ref` means, be it dying or dead?
     [[nodiscard]] constexpr bool is_life_of(extent_ref ref, std::uint16_t tag) const noexcept {
         return index_tag() == tag && (incarnation() & extent_ref::incarnation_mask) == ref.incarnation();
@@ -147,6 +149,9 @@ public:
     [[nodiscard]] constexpr extent_meta when_dead() const noexcept {
         return extent_meta((bits_ & ~dying_bit) | dead_bit);
     }
+    [[nodiscard]] constexpr extent_meta when_dropped() const noexcept {
+        return extent_meta(when_dead().bits() | dropped_bit);
+    }
     /// Not to be taken out of use after all. Counts, so that who decided on the kill that was given up cannot carry it out.
     [[nodiscard]] constexpr extent_meta when_spared() const noexcept {
         return extent_meta((bits_ & ~(dying_bit | word{0xff})) | ((bits_ + 1) & 0xffU));
@@ -156,7 +161,8 @@ private:
     static constexpr word dead_bit = word{1} << 8U;
     static constexpr word shared_bit = word{1} << 10U;
     static constexpr word dying_bit = word{1} << 12U;
-    static constexpr unsigned low_bit = 13; ///< of the first block's hash, for which the tag has no room
+    static constexpr unsigned low_bit = 13;             ///< of the first block's hash, for which the tag has no room
+    static constexpr word dropped_bit = word{1} << 15U; // (14: kept_for_ever of index/detail/reclaim.hpp)
     word bits_ = 0;
 };
 

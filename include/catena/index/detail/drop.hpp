@@ -4,7 +4,10 @@
 #pragma once
 
 #include <array>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -12,8 +15,32 @@
 #include <catena/core/task.hpp>
 #include <catena/index/detail/recovery.hpp>
 #include <catena/pool/membership.hpp>
+#include <catena/pool/scratch.hpp>
 
 namespace catena::detail {
+
+/// Sees the values of the leaves that a drop retires, those of one leaf at a time.
+template <typename Visit, typename Value>
+concept value_visitor = requires(Visit& visit, std::span<Value const> values) {
+    { visit(values) } -> std::same_as<task<result<void>>>;
+};
+/// Of an index whose values are nobody's names.
+struct no_visitor {};
+
+/// What a leaf holds whose lock is ours for good: nothing is inserted, replaced or erased there any more. A leaf that a drop before
+/// ours retired is shown as well, and all are shown again where the root grew.
+template <typename Session, typename View, value_visitor<typename View::payload_type> Visit>
+[[nodiscard, gnu::noinline]] task<result<void>> show_values(Session& s, View leaf, Visit& visit) {
+    using value_type = typename View::payload_type;
+    scratch_lease const memory(s.scratches());
+    auto const values = memory->template take<value_type>(View::layout::slots);
+    std::size_t n = 0;
+    leaf.for_each_slot([&](std::size_t slot) {
+        auto const key = leaf.key(slot);
+        if (!leaf.above(key) && !leaf.below(key)) values[n++] = leaf.payload(slot);
+    });
+    co_return co_await visit(std::span<value_type const>(values.first(n)));
+}
 
 enum class retirement : std::uint8_t { retired, busy, gone };
 
@@ -71,9 +98,9 @@ struct retired_level {
 
 /// Retires the nodes of a level from `first` on, each when no writer is inside any more. Below a node that is retired
 /// nothing dies or is linked: that would need its lock.
-template <typename Layout, typename Session, typename Tree>
-[[nodiscard, gnu::noinline]] task<result<retired_level>> retire_level(Session& s, Tree& tree, node_ref root,
-                                                                      node_ref first, std::vector<block>& retired) {
+template <typename Layout, typename Session, typename Tree, typename Visit>
+[[nodiscard, gnu::noinline]] task<result<retired_level>>
+retire_level(Session& s, Tree& tree, node_ref root, node_ref first, std::vector<block>& retired, Visit& visit) {
     scratch_lease const memory(s.scratches());
     view_of<Layout> const node(memory->image(Layout::bytes));
     auto& claim = memory->template take<lock_request>(1).front();
@@ -106,6 +133,8 @@ template <typename Layout, typename Session, typename Tree>
         if (auto const r = co_await keep_lease(s); !r) co_return r.error();
         if constexpr (std::is_same_v<typename Layout::payload_type, node_ref>) {
             if (ref == first) below = child_for(node, node.low());
+        } else if constexpr (!std::is_same_v<Visit, no_visitor>) {
+            if (auto const r = co_await show_values(s, node, visit); !r) co_return r.error();
         }
         retired.push_back({.at = ref.at(), .lives = node.meta().incarnation});
         ref = node.link();
@@ -114,13 +143,13 @@ template <typename Layout, typename Session, typename Tree>
 }
 
 /// Retires all nodes from the root on, level by level. False: that is not the root any more.
-template <typename Leaf, typename Session, typename Tree>
+template <typename Leaf, typename Session, typename Tree, typename Visit>
 [[nodiscard, gnu::noinline]] task<result<bool>> retire_all(Session& s, Tree& tree, node_ref root,
-                                                           std::vector<block>& retired) {
+                                                           std::vector<block>& retired, Visit& visit) {
     for (auto first = root; first;) {
         auto const done = first.level() == 0
-                              ? co_await retire_level<Leaf>(s, tree, root, first, retired)
-                              : co_await retire_level<typename Tree::inner>(s, tree, root, first, retired);
+                              ? co_await retire_level<Leaf>(s, tree, root, first, retired, visit)
+                              : co_await retire_level<typename Tree::inner>(s, tree, root, first, retired, visit);
         if (!done) co_return done.error();
         if (!done->of_the_root) co_return false;
         first = done->below;
@@ -133,15 +162,15 @@ template <typename Leaf, typename Session, typename Tree>
 /// Whoever drops it again after our death before F2 finds every node where it was; after F2 there is nothing left to do, and
 /// the blocks are found when space is reclaimed: each names us and is dead.
 /// 3 round trips a node, 2 more for most of them to share the block. Errors: corrupt (a node stays torn, its owner lives),
-/// those of the tree's calls; the index is left for another drop.
-template <typename Leaf, typename Session, tree_of_nodes Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
+/// those of the tree's calls and of the visitor's; the index is left for another drop.
+template <typename Leaf, typename Session, tree_of_nodes Tree, typename Visit>
+[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree, Visit& visit) {
     std::vector<block> retired;
     for (bool forgotten = false; !forgotten;) {
         auto const root = co_await read_root(s, tree);
         if (!root) co_return root.error();
         retired.clear();
-        auto const all = co_await retire_all<Leaf>(s, tree, *root, retired);
+        auto const all = co_await retire_all<Leaf>(s, tree, *root, retired, visit);
         if (!all) co_return all.error();
         if (!*all) continue;
         op forget = op::cas(tree.handle.root(), root->bits(), 0);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -96,17 +97,25 @@ public:
     /// Walks the whole index: 3 round trips a node. After an error it can no longer be opened, but dropped again.
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s) {
-        return drop_index(s, state_->handle, [this, &s] { return free_all<leaf>(s, *state_); });
+        return drop(s, no_visitor{});
+    }
+    /// The same for an index whose values name something that is to go with it: visit(values of a leaf) ->
+    /// task<result<void>>, when they are final and before anything of that leaf is free. A leaf is shown again where a drop goes on that
+    /// somebody left, and where the root grew meanwhile.
+    template <typename Session, typename Visit>
+        requires value_visitor<Visit, value_type> || std::same_as<Visit, no_visitor>
+    [[nodiscard, gnu::noinline]] task<result<void>> drop(Session& s, Visit visit) {
+        return drop_index(s, state_->handle, [this, &s, visit]() mutable { return free_all<leaf>(s, *state_, visit); });
     }
 
     /// Drops the index of that name, also one whose drop another client left. 1 round trip more than drop(s). Errors (words):
     /// not_found, bad_format (names the field that differs), dropped (by another client, just now), those of drop(s).
-    template <typename Session>
-    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name) {
+    template <typename Session, typename Visit = no_visitor>
+    [[nodiscard]] static setup_result<void> drop(Session& s, std::string_view name, Visit visit = {}) {
         auto const found = look_up(s, name);
         if (!found) return found.error();
         Self tree(s.pool(), found->handle, 0);
-        if (auto const r = sync_wait(s, tree.drop(s)); !r) return setup_error(r.error());
+        if (auto const r = sync_wait(s, tree.drop(s, visit)); !r) return setup_error(r.error());
         return {};
     }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include <catena/core/result.hpp>
@@ -18,12 +19,12 @@ namespace catena::detail {
 /// Under the lease of the model, so that nothing is trained meanwhile. F1 retires all leaves, F2 marks extents, pages and the directory
 /// as ours and dead, F3 CAS root word -> 0, F4 frees the blocks. Whoever drops it again after our death before F3 finds
 /// everything where it was; after F3 the blocks are found when space is reclaimed.
-template <typename Leaf, typename Session, typename Tree>
+template <typename Leaf, typename Session, typename Tree, typename Visit>
 class learned_dropper {
 public:
     using key_type = typename Tree::key_type;
 
-    learned_dropper(Session& s, Tree& tree) : s_(s), tree_(tree), model_(s, tree, true) {}
+    learned_dropper(Session& s, Tree& tree, Visit& visit) : s_(s), tree_(tree), visit_(visit), model_(s, tree, true) {}
 
     [[nodiscard, gnu::noinline]] task<result<void>> run() {
         auto const root = co_await read_root(s_, tree_);
@@ -93,6 +94,9 @@ private:
                 auto const done = co_await one_leaf(leaf, ref, borders->end_of(i));
                 if (!done) co_return done.error();
                 if (*done == retirement::gone) break;
+                if constexpr (!std::is_same_v<Visit, no_visitor>) {
+                    if (auto const r = co_await show_values(s_, leaf, visit_); !r) co_return r.error();
+                }
                 if (ref != leaf_in<Leaf>(piece.extent, i))
                     blocks_.push_back({.memory = {.at = ref.at(), .lives = leaf.meta().incarnation},
                                        .bytes = Tree::options::node_bytes});
@@ -136,18 +140,19 @@ private:
 
     Session& s_;
     Tree& tree_;
+    Visit& visit_;
     generation_reader<Session, Tree> model_;
     std::vector<list> lists_;
     std::vector<sized_block> blocks_;
 };
 
-template <typename Leaf, typename Session, routed_by_model Tree>
-[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree) {
+template <typename Leaf, typename Session, routed_by_model Tree, typename Visit>
+[[nodiscard, gnu::noinline]] task<result<void>> free_all(Session& s, Tree& tree, Visit& visit) {
     model_lease<Leaf, Session, Tree> lease(s, tree);
     if (auto const r = co_await lease.acquire(); !r) co_return r.error();
     result<void> done;
     {
-        learned_dropper<Leaf, Session, Tree> dropper(s, tree);
+        learned_dropper<Leaf, Session, Tree, Visit> dropper(s, tree, visit);
         done = co_await dropper.run();
     }
     auto const released = co_await lease.release();

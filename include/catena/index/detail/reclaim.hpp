@@ -33,11 +33,16 @@
 
 namespace catena::detail {
 
+/// A bit of the meta word of blocks that stay where they are for ever, since somebody may come late who changes words there without a
+/// look at whose they are (prefix/detail/news_setup.hpp).
+inline constexpr word kept_for_ever = word{1} << 14U;
+
 /// May a block be taken that somebody gone wrote last? met: where nodes of the tree of `tag` are that name members who are
 /// gone, ascending.
 [[nodiscard]] inline bool leads_nowhere(remote_ptr at, block_header const& header, std::uint16_t tag,
                                         std::span<catalog_entry const> catalog, std::span<word const> met) noexcept {
     if (header.shared() || header.lives() == 0) return true; // taken off a free list, or never written as a whole
+    if ((header.meta() & kept_for_ever) != 0) return false;
     auto const meta = node_meta::from_word(header.meta());
     auto const slot = static_cast<std::size_t>(meta.index_tag >> 10U);
     auto const& entry = catalog[slot];

@@ -302,15 +302,19 @@ private:
                           .kind = mutation_kind::insert,
                           .outcome = mutation_outcome::pending};
         });
-        if (auto const r = co_await state_.heads.apply(s_, changes); !r) co_return r.error();
+        if (auto const r = co_await state_.heads.apply(s_, changes); !r) {
+            if (was_without_effect(r.error().code)) (void)co_await discard_others(changes);
+            co_return r.error();
+        }
         bool const branches = end_.extent && made.front().begin % window != 0;
         tell(changes, branches ? chain_[at_ - end_.slot].low : 0);
         auto const in_force = [&](std::size_t i) { return changes[i].outcome == mutation_outcome::inserted; };
+        result<void> done;
         for (std::size_t i = 0; i < made.size(); ++i) {
             auto const& m = made[i];
             if (!in_force(i)) {
                 bool const has_parent = m.parent && (i == 0 || in_force(i - 1));
-                if (auto const r = co_await lost_to(m, changes[i].value, has_parent); !r) co_return r.error();
+                if (done) done = co_await lost_to(m, changes[i].value, has_parent);
                 if (auto const r = co_await maker_.discard(m); !r) co_return r.error();
                 continue;
             }
@@ -323,6 +327,18 @@ private:
                 if (i != 0 && !in_force(i - 1)) orphans_[window_number] = m;
                 listed_to_[window_number] = m.end;
             }
+        }
+        co_return done;
+    }
+    /// After such an error of the index what is pending was not inserted (core/error.hpp), so nobody else frees it.
+    [[nodiscard]] static constexpr bool was_without_effect(errc why) noexcept {
+        return why == errc::dropped || why == errc::contended || why == errc::out_of_memory;
+    }
+    /// Frees what was not inserted.
+    [[nodiscard, gnu::noinline]] task<result<void>> discard_others(std::span<change const> changes) {
+        for (std::size_t i = 0; i < changes.size(); ++i) {
+            if (changes[i].outcome == mutation_outcome::inserted) continue;
+            if (auto const r = co_await maker_.discard(maker_.made()[i]); !r) co_return r.error();
         }
         co_return result<void>{};
     }

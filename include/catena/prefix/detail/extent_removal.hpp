@@ -24,10 +24,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/fabric/op.hpp>
+#include <catena/index/mutation.hpp>
 #include <catena/pool/block_header.hpp>
 #include <catena/pool/rest.hpp>
 #include <catena/pool/scratch.hpp>
@@ -45,10 +47,14 @@ template <typename Session, typename State>
     auto const lives = x.meta().incarnation();
     op sign = op::cas(e.at() + block_header::lock_at, x.lock(), block_header::held_by(s.pool().self.tag()));
     state.placements.drop(key, e);
-    auto const erased = co_await state.heads.erase_if(s, key, e);
-    if (!erased) co_return erased.error();
-    if (!*erased) co_return extent_ref{};
-    // It is ours now, unless its last writer is gone and somebody reclaims it.
+    mutation<block_hash, extent_ref> erase{
+        .key = key, .value = e, .kind = mutation_kind::erase_if, .outcome = mutation_outcome::pending};
+    auto const applied = co_await state.heads.apply(s, std::span(&erase, 1));
+    bool const erased = erase.outcome == mutation_outcome::erased;
+    if (!applied && !erased) co_return applied.error();
+    if (!erased) co_return extent_ref{};
+    // It is ours now, unless its last writer is gone and somebody reclaims it; also after an error, such as that of a merge
+    // of leaves that comes behind the erase and meets a drop.
     if (auto const r = co_await s.submit(sign); !r) co_return r.error();
     if (sign.swapped()) {
         // Whoever adopts it (extent_publish.hpp) counts it elsewhere, until its parent is taken from it here.
@@ -61,6 +67,7 @@ template <typename Session, typename State>
         auto const r = co_await rest_block(s, {.at = e.at(), .lives = lives}, e.bytes());
         if (!r) co_return r.error();
     }
+    if (!applied) co_return applied.error();
     if (!parent) co_return extent_ref{};
     auto const last = co_await uncount_child(s, state.handle.tag(), parent);
     if (!last) co_return last.error();

@@ -14,6 +14,7 @@
 
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
+#include <catena/index/detail/reclaim.hpp>
 #include <catena/index/index.hpp>
 #include <catena/layout/node.hpp>
 #include <catena/pool/membership.hpp>
@@ -170,6 +171,7 @@ template <typename Session, typename State>
     auto const tag = state.handle.tag();
     auto const may_take = [&](remote_ptr at, block_header const& header) {
         if (header.shared() || header.lives() == 0) return true;
+        if ((header.meta() & kept_for_ever) != 0) return false; // the ring of another index that had this tag
         return node_meta::from_word(header.meta()).index_tag == tag &&
                !std::binary_search(linked.begin(), linked.end(), at.word());
     };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// news_setup: makes the ring of news of a new index, and finds that of an old one. Its address is the root in the catalog.
+// news_setup: makes the ring of news of a new index, finds that of an old one, leaves that of a dropped one behind. Its address is the
+// root in the catalog.
 // Thread safety: as the session. Set-up path.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <catena/core/result.hpp>
 #include <catena/core/task.hpp>
 #include <catena/fabric/op.hpp>
+#include <catena/index/detail/reclaim.hpp>
 #include <catena/pool/block_header.hpp>
 #include <catena/pool/catalog.hpp>
 #include <catena/pool/node_allocator.hpp>
@@ -66,6 +68,25 @@ template <typename Session>
                         entries <= news_ring::entries_in(max_block_bytes);
     if (!is_one) co_return make_error(errc::corrupt);
     co_return std::pair(news_ring{.at = at, .entries = entries}, header[news_ring::head_word]);
+}
+
+/// The ring of an index that is being dropped stays where it is, for ever and nobody's (kept_for_ever): a client that did not hear of
+/// the drop yet may have an FAA under way, or stand still just before it, and nothing would keep that from whatever lies there then: a
+/// fence shuts processes out that are silent, not a thread of one that is not. So each drop costs the pool news_bytes. To be called
+/// before the index is off the catalog, whose entry keeps the ring until then. 3 round trips.
+template <typename Session>
+[[nodiscard, gnu::noinline]] task<result<void>> leave_news_ring(Session& s, catalog_handle h) {
+    word root = 0;
+    op look = op::read(h.root(), &root, word_bytes);
+    if (auto const r = co_await s.submit(look); !r) co_return r.error();
+    if (root == 0) co_return result<void>{};
+    auto const meta_at = remote_ptr::from_word(root) + block_header::meta_at;
+    word meta = 0;
+    op read = op::read(meta_at, &meta, word_bytes);
+    if (auto const r = co_await s.submit(read); !r) co_return r.error();
+    if (extent_meta(meta).index_tag() != h.tag()) co_return result<void>{}; // the memory node lost it
+    op keep = op::cas(meta_at, meta, meta | kept_for_ever);
+    co_return co_await s.submit(keep);
 }
 
 } // namespace catena::detail

@@ -3,7 +3,6 @@
 // compile time.
 #include <catena/client.hpp>
 
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,21 +10,16 @@
 #include <vector>
 
 #include "client/implementation.hpp"
+#include "client/known_index.hpp"
 #include "client/open_index.hpp"
 #include "client/pool_uri.hpp"
 
 namespace catena {
 
-namespace {
-
-constexpr std::array index_list{&chime_index, &learned_index, &sherman_index};
-
-} // namespace
-
 setup_result<client> client::open(std::string_view uri, client_options options) {
     auto const parsed = parse_pool_uri(uri);
     if (!parsed) return parsed.error();
-    for (auto const* type : index_list) {
+    for (auto const* type : all_index_types()) {
         if (options.index != type->name) continue;
         auto const open = options.strategy == match_strategy::extents ? type->by_extents : type->by_block;
         auto opened = open(*parsed, options);
@@ -33,13 +27,13 @@ setup_result<client> client::open(std::string_view uri, client_options options) 
         return client(std::shared_ptr<implementation>(std::move(*opened)));
     }
     std::string known;
-    for (auto const* type : index_list) known.append(known.empty() ? "" : ", ").append(type->name);
+    for (auto const* type : all_index_types()) known.append(known.empty() ? "" : ", ").append(type->name);
     return setup_error(errc::invalid_argument, "unknown index type '" + options.index + "'; this build has " + known);
 }
 
 std::vector<std::string_view> client::index_types() {
     std::vector<std::string_view> names;
-    for (auto const* type : index_list) names.push_back(type->name);
+    for (auto const* type : all_index_types()) names.push_back(type->name);
     return names;
 }
 

@@ -46,6 +46,19 @@ public:
     [[nodiscard]] virtual client_report report() = 0;
 };
 
+/// Chains: chain_store.hpp. Errors: those of verify().
+template <typename Session, typename Chains>
+[[nodiscard]] result<index_report> inspect(Session& s, Chains& chains) {
+    auto checked = sync_wait(s, chains.verify(s));
+    if (!checked) return checked.error();
+    return index_report{.entries = checked->entries,
+                        .index_entries = chains.index_entries(*checked),
+                        .nodes = checked->nodes,
+                        .remote_bytes = checked->remote_bytes,
+                        .height = checked->height,
+                        .violations = std::move(checked->violations)};
+}
+
 /// Members in the order of their lifetimes: the fabric outlives the pool, which outlives sessions and chains.
 /// Chains: chain_store.hpp.
 template <typename Chains>
@@ -126,14 +139,7 @@ public:
     result<index_report> inspect() override {
         auto session = sessions_.take();
         if (!session) return session.error();
-        auto checked = sync_wait(**session, chains_->verify(**session));
-        if (!checked) return checked.error();
-        return index_report{.entries = checked->entries,
-                            .index_entries = chains_->index_entries(*checked),
-                            .nodes = checked->nodes,
-                            .remote_bytes = checked->remote_bytes,
-                            .height = checked->height,
-                            .violations = std::move(checked->violations)};
+        return catena::inspect(**session, *chains_);
     }
 
     client_report report() override {

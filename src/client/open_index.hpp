@@ -5,11 +5,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include <catena/client.hpp>
 #include <catena/fabric/any_fabric.hpp>
+#include <catena/pool/catalog.hpp>
 
 #include "client/chain_store.hpp"
 #include "client/implementation.hpp"
@@ -20,12 +22,23 @@ namespace catena {
 
 using implementation_ptr = std::unique_ptr<client::implementation>;
 
+/// What can be done to a stored index by who has its pool open already.
+struct stored_calls {
+    using session_type = memory_pool<any_fabric>::session_type;
+
+    index_spec (*spec)(std::string_view name); ///< what the catalog says of one
+    setup_result<index_report> (*inspect)(session_type& s, std::string_view name);
+    setup_result<void> (*drop)(session_type& s, std::string_view name); ///< also one whose drop another client left
+};
+
 /// What client_options::index may name.
 struct index_type {
     using open_function = setup_result<implementation_ptr> (*)(pool_uri const&, client_options const&);
     std::string_view name;
     open_function by_block;
     open_function by_extents;
+    stored_calls of_blocks;
+    stored_calls of_extents;
 };
 extern index_type const chime_index;
 extern index_type const learned_index;
@@ -79,12 +92,40 @@ template <typename Stored>
                                                                      std::move(*session), std::move(chains), options));
 }
 
+template <typename Stored>
+[[nodiscard]] setup_result<index_report> inspect_stored(stored_calls::session_type& s, std::string_view name) {
+    client_options const options{.index_name = std::string(name), .hot_cache_bytes = 0, .warm_up = false};
+    auto opened = Stored::open(s, options);
+    if (!opened) return opened.error();
+    Stored stored(std::move(*opened), options);
+    auto report = inspect(s, stored);
+    if (!report) return setup_error(report.error());
+    return std::move(*report);
+}
+
+template <typename Stored>
+[[nodiscard]] setup_result<void> drop_stored(stored_calls::session_type& s, std::string_view name) {
+    auto dropped = Stored::stored_type::drop(s, name);
+    auto const rested = sync_wait(s, end_rest(s)); // its blocks are free for others
+    auto const released = sync_wait(s, release_all(s));
+    if (dropped && !rested) return setup_error(rested.error());
+    if (dropped && !released) return setup_error(released.error());
+    return dropped;
+}
+
+template <typename Stored>
+[[nodiscard]] constexpr stored_calls stored_calls_of() noexcept {
+    return {.spec = &Stored::stored_type::spec, .inspect = &inspect_stored<Stored>, .drop = &drop_stored<Stored>};
+}
+
 /// ByBlock, ByExtents: the same index, from a block's hash to its location, and from that of an extent's first block.
 template <typename ByBlock, typename ByExtents>
 [[nodiscard]] constexpr index_type index_type_of() noexcept {
     return {.name = ByBlock::type_name,
             .by_block = &open_with<chains_by_block<ByBlock>>,
-            .by_extents = &open_with<chains_by_extents<ByExtents>>};
+            .by_extents = &open_with<chains_by_extents<ByExtents>>,
+            .of_blocks = stored_calls_of<chains_by_block<ByBlock>>(),
+            .of_extents = stored_calls_of<chains_by_extents<ByExtents>>()};
 }
 
 } // namespace detail

@@ -52,7 +52,7 @@ struct program_run {
     std::string err;
 };
 
-/// Empty if the build does not say where the program is; so is sim_program.
+/// Empty if the build does not say where the program is; so are sim_program and pool_program.
 [[nodiscard]] inline std::string replay_program() {
 #if defined(CATENA_REPLAY_PROGRAM)
     return CATENA_REPLAY_PROGRAM;
@@ -64,6 +64,14 @@ struct program_run {
 [[nodiscard]] inline std::string sim_program() {
 #if defined(CATENA_SIM_PROGRAM)
     return CATENA_SIM_PROGRAM;
+#else
+    return "";
+#endif
+}
+
+[[nodiscard]] inline std::string pool_program() {
+#if defined(CATENA_POOL_PROGRAM)
+    return CATENA_POOL_PROGRAM;
 #else
     return "";
 #endif
@@ -93,6 +101,9 @@ struct program_run {
 }
 [[nodiscard]] inline program_run run_sim(std::vector<std::string> const& arguments) {
     return run_program(sim_program(), arguments);
+}
+[[nodiscard]] inline program_run run_pool(std::vector<std::string> const& arguments) {
+    return run_program(pool_program(), arguments);
 }
 
 } // namespace catena::test

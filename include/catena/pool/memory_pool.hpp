@@ -90,6 +90,8 @@ public:
             if (found.magic == pool_magic)
                 return setup_error(errc::already_exists,
                                    "memory node " + std::to_string(node) + " holds a pool already; open it instead");
+            if (is_wiping_mark(found.magic))
+                return setup_error(errc::bad_format, *mismatch(found, node, fabric.node_count(), fabric.node_bytes()));
             if (found.magic != 0)
                 return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
                                                          ": its memory is not zero and not a catena pool; nothing was "
@@ -104,7 +106,8 @@ public:
         return enter(std::move(*pool), block);
     }
 
-    /// Opens what create() made; waits for a create() that is under way. Errors: bad_format (names the field that differs), full (no member slot), unsupported.
+    /// Opens what create() made; waits for a create() that is under way. Errors: not_found (memory node 0 is empty), bad_format (names
+    /// the field that differs; being wiped), full (no member slot), unsupported.
     [[nodiscard]] static setup_result<memory_pool> open(Fabric& fabric, pool_options const& options = {}) {
         using namespace std::chrono_literals;
         auto pool = connect(fabric, options);
@@ -118,7 +121,7 @@ public:
                 if (auto r = pool->read_superblock(node, found); !r) return setup_error(r.error());
             }
             if (auto const wrong = mismatch(found, node, fabric.node_count(), fabric.node_bytes()))
-                return setup_error(errc::bad_format, *wrong);
+                return setup_error(node == 0 && found.magic == 0 ? errc::not_found : errc::bad_format, *wrong);
             if (node == 0) first = found;
             if (found.uuid != first.uuid)
                 return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
@@ -192,6 +195,14 @@ private:
             return setup_error(r.error());
         }
         pool.joined_ = true;
+        // Who wipes the pool marks this superblock, then shuts out who has joined by then (pool/wipe.hpp): we may be later.
+        superblock now{};
+        auto const last = static_cast<std::uint16_t>(geometry.node_count - 1);
+        if (auto const r = pool.read_superblock(last, now); !r) return setup_error(r.error());
+        if (auto const wrong = mismatch(now, last, geometry.node_count, geometry.node_bytes))
+            return setup_error(errc::bad_format, *wrong);
+        if (now.uuid != geometry.uuid)
+            return setup_error(errc::bad_format, "another pool was made here meanwhile; open it again");
         return pool;
     }
 

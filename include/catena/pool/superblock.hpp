@@ -25,6 +25,12 @@ namespace catena {
 
 inline constexpr std::uint64_t pool_magic = 0x316c6f6f70746163ULL; // "catpool1"
 
+/// What stands in place of the magic while a pool is wiped (pool/wipe.hpp): 32 bits by which the wiper's client is known, then "wipe".
+[[nodiscard]] constexpr word wiping_mark(std::uint64_t number) noexcept {
+    return word{0x65706977} << 32U | (number & 0xffffffffU);
+}
+[[nodiscard]] constexpr bool is_wiping_mark(word magic) noexcept { return magic >> 32U == wiping_mark(0) >> 32U; }
+
 // What it counts: which clients may share a pool. A client that does not know a size class takes its chunks for blocks of
 // another size, and in a reclaim signs "headers" in the midst of what others hold: hence 3, although every byte of a pool of
 // version 2 would mean the same here.
@@ -138,8 +144,13 @@ inline constexpr std::uint64_t max_node_bytes = std::uint64_t{1} << 46U; ///< wh
         return "memory node " + std::to_string(node) + ": superblock." + field + " is " + std::to_string(is) +
                ", expected " + std::to_string(expected);
     };
+    if (is_wiping_mark(found.magic))
+        return "memory node " + std::to_string(node) +
+               ": its pool is being wiped, or was when the wiper died; catena-pool drop URI --all goes on with that";
     if (found.magic != pool_magic)
-        return "memory node " + std::to_string(node) + ": superblock.magic is not that of a catena pool";
+        return "memory node " + std::to_string(node) +
+               (found.magic == 0 ? ": there is no pool on it: superblock.magic is 0"
+                                 : ": superblock.magic is not that of a catena pool");
     if (found.format_version != pool_format_version)
         return differs("format_version", found.format_version, pool_format_version);
     if (found.seal != seal_of(found))

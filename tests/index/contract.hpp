@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <support/accounting.hpp>
+#include <support/any_memory.hpp>
 #include <support/catch.hpp>
 #include <support/keys.hpp>
 #include <support/random.hpp>
@@ -35,7 +36,7 @@ public:
     using entry_type = entry<key_type, value_type>;
     using mutation_type = mutation<key_type, value_type>;
     using model_type = std::map<key_type, value_type>;
-    using client_calls = calls<Index, local_session>;
+    using client_calls = calls<Index, any_session>;
 
     /// A pool and an empty index in it.
     struct fixture {
@@ -50,7 +51,7 @@ public:
             REQUIRE(same(everything(t), model));
         }
 
-        world w;
+        any_world w;
         Index index;
         client_calls t;
     };

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include <support/any_memory.hpp>
 #include <support/catch.hpp>
 #include <support/chains.hpp>
 #include <support/joined.hpp>
@@ -39,7 +40,7 @@ using over_sherman = extent_index<sherman_tree<block_hash, extent_ref>, windows_
 using over_learned = extent_index<learned_hopscotch<block_hash, extent_ref>>;
 
 /// One client's calls; what must not fail does not.
-template <typename Index, typename Session = local_session>
+template <typename Index, typename Session = any_session>
 class extent_calls {
 public:
     extent_calls(Index& index, Session& s) : index_(&index), s_(&s) {}
@@ -75,8 +76,8 @@ private:
 template <typename Index>
 struct extent_world : extent_calls<Index> {
     extent_world() : extent_calls<Index>(own, w.first.s) {}
-    world w{32U << 20U};
-    local_session& s = w.first.s;
+    any_world w{32U << 20U};
+    any_session& s = w.first.s;
     Index own = ok(Index::create(s, "t", cache_bytes));
 };
 

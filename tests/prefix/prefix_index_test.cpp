@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include <support/any_memory.hpp>
 #include <support/catch.hpp>
 #include <support/chains.hpp>
 #include <support/random.hpp>
@@ -54,8 +55,8 @@ struct prefix_world {
         return expected;
     }
 
-    world w{16U << 20U};
-    local_session& s = w.first.s;
+    any_world w{16U << 20U};
+    any_session& s = w.first.s;
     Index tree = ok(Index::create(s, "t", 1U << 20U));
     prefix_index<Index> prefixes{tree};
 };
@@ -219,6 +220,6 @@ TEMPLATE_TEST_CASE("random publishes, forgets and matches agree with a model", "
         default: f.match_all_ways(c, model);
         }
     }
-    calls<TestType, local_session> t(f.tree, f.s);
+    calls<TestType, any_session> t(f.tree, f.s);
     REQUIRE(t.sound().entries == model.size());
 }

@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include <catena/fabric/local_fabric.hpp>
 #include <catena/pool/block_header.hpp>
 #include <catena/pool/chunk_table.hpp>
 #include <catena/pool/free_list.hpp>
@@ -146,7 +145,9 @@ template <typename RawOf>
     return c;
 }
 
-[[nodiscard]] inline census take_census(local_fabric& fabric, superblock const& geometry) {
+template <typename Fabric>
+    requires requires(Fabric& f) { f.raw(std::uint16_t{}); }
+[[nodiscard]] census take_census(Fabric& fabric, superblock const& geometry) {
     return take_census(geometry, [&fabric](std::uint16_t node) { return fabric.raw(node); });
 }
 
@@ -164,8 +165,8 @@ template <typename Session>
 
 /// Bytes that were handed out and are neither on a free list nor in the hands of one of `sessions`: they are nodes of
 /// some index, or lost. `sessions` must be all that ever allocated and did not release_all().
-template <typename Session>
-[[nodiscard]] std::uint64_t bytes_in_use(local_fabric& fabric, superblock const& geometry,
+template <typename Session, typename Fabric>
+[[nodiscard]] std::uint64_t bytes_in_use(Fabric& fabric, superblock const& geometry,
                                          std::initializer_list<Session*> sessions) {
     auto in_use = take_census(fabric, geometry).in_use();
     for (auto* const s : sessions) in_use -= bytes_in_hand(*s);

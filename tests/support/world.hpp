@@ -58,20 +58,23 @@ using local_client = basic_client<local_fabric>;
 using local_session = local_client::session_type;
 
 /// Memory nodes inside this process and the client that made the pool.
-struct world {
+template <typename Fabric>
+struct basic_world {
+    using client_type = basic_client<Fabric>;
     /// A lease that nobody renews while a test runs: renewals are round trips, and budgets are exact.
     static constexpr pool_options long_lease{.lease = std::chrono::hours(1)};
 
-    explicit world(std::uint64_t node_bytes = 64U << 20U, std::uint16_t nodes = 1,
-                   pool_options const& options = long_lease)
-        : fabric(ok(local_fabric::create(node_bytes, nodes))), first(local_client::create(fabric, options)) {}
-    [[nodiscard]] local_client join(pool_options const& options = long_lease) {
-        return local_client::join(fabric, options);
+    explicit basic_world(std::uint64_t node_bytes = 64U << 20U, std::uint16_t nodes = 1,
+                         pool_options const& options = long_lease)
+        : fabric(ok(Fabric::create(node_bytes, nodes))), first(client_type::create(fabric, options)) {}
+    [[nodiscard]] client_type join(pool_options const& options = long_lease) {
+        return client_type::join(fabric, options);
     }
 
-    local_fabric fabric;
-    local_client first;
+    Fabric fabric;
+    client_type first;
 };
+using world = basic_world<local_fabric>;
 
 /// An index with blocking calls on one session; what must not fail does not.
 template <typename Index, typename Session>

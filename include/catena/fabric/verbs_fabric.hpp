@@ -26,9 +26,9 @@ inline constexpr std::uint16_t default_memory_node_port = 7474;
 
 struct verbs_options {
     /// A file whose contents the servers know as well; empty: none. The secret itself is never sent.
-    std::string secret_file;
+    std::string secret_file{};
     /// Where connections leave: "mlx5_0", "mlx5_0:1" (port), "mlx5_0:1:3" (GID index). Empty: as the routing table says.
-    std::string device;
+    std::string device{};
     bool read_only =
         false; ///< asks the servers for keys without write permission; batches that write end with errc::read_only
     std::chrono::milliseconds patience{

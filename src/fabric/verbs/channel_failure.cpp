@@ -154,6 +154,10 @@ void verbs_channel::look_for_late_ones() noexcept {
     for (auto const& q : pairs_) {
         if (q->idle()) continue;
         auto const waited = time - q->oldest_part().posted;
+        // Soft-RoCE (Linux 6.1) may forget to go on after a request that waited for those before it (IBV_SEND_FENCE); a doorbell
+        // without a request wakes it up, and costs a NIC nothing.
+        ibv_send_wr* none = nullptr;
+        if (waited > 10ms && q->now == queue_pair::condition::up) (void)ibv_post_send(q->qp, nullptr, &none);
         if (waited > patience) fail(*q, make_error(errc::timed_out, q->node));
         if (waited > patience + 1s && q->now == queue_pair::condition::failing) give_up(*q);
     }

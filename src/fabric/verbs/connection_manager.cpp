@@ -24,11 +24,23 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Of what can go wrong at once a lost packet is the least: so many sends of what was not acknowledged. 7 would be "for ever" on
-/// soft-RoCE.
-constexpr std::uint8_t retries = 6;
-/// 4.096 us * 2^14 = 67 ms a try: about half a second until a memory node counts as unreachable.
-constexpr std::uint8_t acknowledgement_timeout = 14;
+/// How often a NIC sends again what was not acknowledged, and how long it waits each time: 4.096 us * 2^timeout. All tries together
+/// are shorter than verbs_options::patience by default.
+struct persistence {
+    std::uint8_t retries;
+    std::uint8_t timeout;
+};
+[[nodiscard]] persistence persistence_of(rdma_cm_id const& id) noexcept {
+    constexpr persistence nic{.retries = 6, .timeout = 14};      // 7 * 67 ms. (7 retries are "for ever" on soft-RoCE.)
+    constexpr persistence software{.retries = 2, .timeout = 17}; // 3 * 537 ms
+    // Soft-RoCE answers late when the processor is busy, not only when a packet was lost. What it sends again then may stand still
+    // for ever (Linux 6.1: a batch with READs or atomics, once in some ten thousand under emulation): it had better wait.
+    constexpr std::uint32_t soft_roce = 0xffffff;
+    ibv_device_attr attributes{};
+    bool const soft =
+        id.verbs != nullptr && ibv_query_device(id.verbs, &attributes) == 0 && attributes.vendor_id == soft_roce;
+    return soft ? software : nic;
+}
 
 [[nodiscard]] int left(deadline until) noexcept {
     auto const ms = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now()).count();
@@ -255,7 +267,7 @@ setup_result<cm_link> cm_link::to(socket_address const& node, socket_address con
         return link.failed("no RDMA device leads there", errno);
     if (auto const r = link.wait_for(RDMA_CM_EVENT_ADDR_RESOLVED, "no RDMA device leads there", until); !r)
         return r.error();
-    std::uint8_t timeout = acknowledgement_timeout;
+    auto timeout = persistence_of(*link.id_).timeout;
     (void)rdma_set_option(link.id_, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout,
                           sizeof timeout); // older kernels: theirs
     if (rdma_resolve_route(link.id_, std::max(left(until), 1)) != 0) return link.failed("no route", errno);
@@ -267,8 +279,8 @@ setup_result<cm_link::reply> cm_link::ask(request const& r, deadline until) {
     rdma_conn_param with{};
     with.private_data = &r;
     with.private_data_len = sizeof r;
-    with.retry_count = retries;
-    with.rnr_retry_count = retries;
+    with.retry_count = persistence_of(*id_).retries;
+    with.rnr_retry_count = with.retry_count;
     if (id_->qp != nullptr) {
         ibv_device_attr limits{};
         if (ibv_query_device(id_->verbs, &limits) != 0)

@@ -30,8 +30,8 @@
 namespace catena::verbs {
 
 struct memory_server_options {
-    std::string listen;      ///< "host:port", ":port"; empty: all addresses, the default port
-    std::string secret_file; ///< empty: everyone may connect
+    std::string listen{};      ///< "host:port", ":port"; empty: all addresses, the default port
+    std::string secret_file{}; ///< empty: everyone may connect
     std::uint32_t most_connections = 16384;
 };
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // clock_fabric: a local fabric whose time is the test's: it stands still until somebody pauses or the test moves it.
-// Leases run out when a test says so, however slow the machine is.
+// Leases run out when a test says so, however slow the machine is. Memory nodes may be gone for a while.
 // Thread safety: one thread.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -22,6 +23,7 @@ struct virtual_clock {
     std::function<void()> on_pause;       ///< what the others do meanwhile
     std::function<void(batch)> on_submit; ///< before a batch is posted: what gets in between
     bool fences_time_out = false;
+    std::set<std::uint16_t> gone; ///< memory nodes that do not answer
 
     void pause(std::chrono::nanoseconds d) {
         now += d;
@@ -45,6 +47,9 @@ public:
             others(ops);
             if (!clock_->on_submit) clock_->on_submit = others;
         }
+        for (auto const& o : ops)
+            if (clock_->gone.contains(o.target.node()))
+                return completed(make_error(errc::unreachable, o.target.node()));
         return channel_.submit(ops);
     }
     [[nodiscard]] completed fence(client_id id) noexcept {

@@ -97,6 +97,19 @@ TEST_CASE("a pool is not created over memory that holds something else") {
     REQUIRE(f.raw(0)[0] == std::byte{'x'});
 }
 
+TEST_CASE("a pool is created on all memory nodes or on none") {
+    auto f = memory(3);
+    auto const node = GENERATE(std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{2});
+    auto const word_0 = GENERATE(values<word>({pool_magic, 42, wiping_mark(7)}));
+    CAPTURE(node, word_0);
+    std::memcpy(f.raw(node), &word_0, sizeof word_0);
+    REQUIRE(refusal(pool_type::create(f)).code ==
+            (word_0 == pool_magic ? errc::already_exists : errc::bad_format));
+    for (std::uint16_t other = 0; other < 3; ++other)
+        for (std::size_t at = other == node ? word_bytes : 0; at < heap_offset; ++at)
+            if (f.raw(other)[at] != std::byte{0}) FAIL("memory node " << other << " was written at " << at);
+}
+
 TEST_CASE("opening waits for a create that is under way") {
     auto f = memory(2);
     std::optional<pool_type> created;

@@ -31,8 +31,8 @@ struct pool_options {
     std::chrono::milliseconds lease{1000};    ///< create only: a member silent for that long counts as dead
     std::uint64_t chunk_bytes = 0;            ///< create only: 0 = default_chunk_bytes(size of a memory node)
     std::chrono::milliseconds patience{2000}; ///< bound of every wait for another client's lock
-    bool read_only =
-        false; ///< open only: no member of the pool, takes no slot, whatever would write fails with read_only
+    /// open only: no member of the pool, takes no slot, whatever would write fails with read_only
+    bool read_only = false;
     /// 0: client id, uuid and incarnation of a pool come from the system's entropy. Else they are derived from it, for
     /// simulations and tests; no two clients of a pool may have the same one.
     std::uint64_t seed = 0;
@@ -83,19 +83,10 @@ public:
                          .lease_ms = static_cast<std::uint32_t>(options.lease.count()),
                          .reserved = 0,
                          .seal = 0};
+        for (std::uint16_t node = 0; node < fabric.node_count(); ++node) // all of them before the first is written
+            if (auto const r = pool->require_empty(node); !r) return r.error();
         // The last node first: a pool whose node 0 has its magic is complete.
         for (std::uint16_t node = fabric.node_count(); node-- > 0;) {
-            superblock found{};
-            if (auto r = pool->read_superblock(node, found); !r) return setup_error(r.error());
-            if (found.magic == pool_magic)
-                return setup_error(errc::already_exists,
-                                   "memory node " + std::to_string(node) + " holds a pool already; open it instead");
-            if (is_wiping_mark(found.magic))
-                return setup_error(errc::bad_format, *mismatch(found, node, fabric.node_count(), fabric.node_bytes()));
-            if (found.magic != 0)
-                return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
-                                                         ": its memory is not zero and not a catena pool; nothing was "
-                                                         "written over it");
             block.node = node;
             block.seal = seal_of(block);
             std::array ops{op::write({node, word_bytes}, reinterpret_cast<std::byte const*>(&block) + word_bytes,
@@ -183,6 +174,22 @@ private:
         state->geometry.node_bytes = fabric.node_bytes();
         auto setup = std::make_unique<session_type>(std::move(*channel), *state);
         return memory_pool(fabric, std::move(state), std::move(setup));
+    }
+
+    /// Nothing is to be lost there by making a pool.
+    [[nodiscard]] result<void, setup_error> require_empty(std::uint16_t node) {
+        superblock found{};
+        if (auto r = read_superblock(node, found); !r) return setup_error(r.error());
+        if (found.magic == 0) return {};
+        if (found.magic == pool_magic)
+            return setup_error(errc::already_exists,
+                               "memory node " + std::to_string(node) + " holds a pool already; open it instead");
+        auto const& now = state_->geometry;
+        if (is_wiping_mark(found.magic))
+            return setup_error(errc::bad_format, *mismatch(found, node, now.node_count, now.node_bytes));
+        return setup_error(errc::bad_format, "memory node " + std::to_string(node) +
+                                                 ": its memory is not zero and not a catena pool; nothing was "
+                                                 "written over it");
     }
 
     [[nodiscard]] static setup_result<memory_pool> enter(memory_pool pool, superblock const& geometry) {

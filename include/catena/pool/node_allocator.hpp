@@ -85,11 +85,25 @@ template <typename Session>
     co_return block{.at = *at, .lives = block_header::lives_of(meta)};
 }
 
+/// A block that another session freed, or null and then room to cut from, if the memory node has any.
+template <typename Session>
+[[nodiscard, gnu::noinline]] task<result<block>> find_room(Session& s, allocation_state::size_class& mine,
+                                                           std::uint16_t node, std::uint64_t bytes) {
+    auto const shared = co_await take_shared(s, node, bytes);
+    if (!shared || shared->at) co_return shared;
+    while (!mine.can_cut(node)) { // another coroutine may cut what we fetched
+        auto const refilled = co_await refill(s, node, bytes);
+        if (!refilled) co_return refilled.error();
+        if (!*refilled) break;
+    }
+    co_return block{};
+}
+
 } // namespace detail
 
 /// A block of `bytes` (is_block_size: a multiple of 64 up to 4 KiB, of 4 KiB up to 252 KiB), contents undefined, spread over
-/// the memory nodes in turn; those that do not answer are passed over from then on (tried again once all of them failed). Larger than the chunks of the pool: invalid_argument,
-/// since no room that somebody makes will ever be enough.
+/// the memory nodes in turn; one that did not answer is passed over for two seconds, unless there is no other. Larger than the
+/// chunks of the pool: invalid_argument, since no room that somebody makes will ever be enough.
 /// No round trip as a rule; 4 for each new chunk, 4 for a block that another session freed.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<block>> allocate(Session& s, std::uint64_t bytes) {
@@ -97,40 +111,39 @@ template <typename Session>
     if (bytes > s.pool().geometry.chunk_bytes) co_return make_error(errc::invalid_argument);
     auto& a = s.allocation();
     auto& mine = a.of(bytes);
-    if (!mine.freed.empty()) {
+    auto const now = s.channel().now();
+    for (auto freed = mine.freed.rbegin(); freed != mine.freed.rend(); ++freed) {
+        if (a.avoids(freed->at.node(), now)) continue;
+        std::swap(*freed, mine.freed.back());
         auto const reused = mine.freed.back();
         mine.freed.pop_back();
         co_return reused;
     }
-    auto const nodes = static_cast<std::uint16_t>(a.lost.size());
+    auto const nodes = static_cast<std::uint16_t>(a.avoided_until.size());
+    bool avoids_all = true;
+    for (std::uint16_t node = 0; node < nodes; ++node) avoids_all &= a.avoids(node, now);
+    bool answered = false;
+    auto failed = make_error(errc::unreachable);
     for (std::uint16_t tried = 0; tried < nodes; ++tried) {
         auto const node = a.turn;
         a.turn = static_cast<std::uint16_t>((a.turn + 1) % nodes);
-        if (a.lost[node]) continue;
+        if (a.avoids(node, now) && !avoids_all) continue;
         if (!mine.can_cut(node)) {
-            auto const shared = co_await detail::take_shared(s, node, bytes);
-            if (!shared && shared.error().code == errc::unreachable) {
-                a.lose(node); // the others go on
+            auto const found = co_await detail::find_room(s, mine, node, bytes);
+            if (!found && found.error().code == errc::unreachable) {
+                failed = found.error();
+                a.avoid(node, s.channel().now());
                 continue;
             }
-            if (!shared) co_return shared.error();
-            if (shared->at) co_return *shared;
-            bool more = true;
-            while (more && !mine.can_cut(node)) { // another coroutine may cut what we fetched
-                auto const refilled = co_await detail::refill(s, node, bytes);
-                if (!refilled && refilled.error().code != errc::unreachable) co_return refilled.error();
-                if (!refilled) a.lose(node);
-                more = refilled && *refilled;
-            }
+            if (!found) co_return found.error();
+            answered = true;
+            if (found->at) co_return *found;
             if (!mine.can_cut(node)) continue;
         }
         auto& chunk = mine.chunks[node].back();
         co_return block{.at = {node, std::exchange(chunk.next, chunk.next + bytes)}, .lives = 0};
     }
-    for (std::uint16_t node = 0; node < nodes; ++node)
-        if (!a.lost[node]) co_return make_error(errc::out_of_memory);
-    std::fill(a.lost.begin(), a.lost.end(), false); // they may be back when the caller tries again
-    co_return make_error(errc::unreachable);
+    co_return answered ? make_error(errc::out_of_memory) : failed;
 }
 
 /// Gives a block back. The caller has made sure that no reader takes it for live, and that its header names this member if
@@ -146,25 +159,38 @@ template <typename Session>
 }
 
 /// Gives everything back that this session holds: freed blocks and what is left of its chunks. For a session that ends: no
-/// block that it cut and never wrote may be in use any more. 2 round trips a block, 1 a chunk.
+/// block that it cut and never wrote may be in use any more. 2 round trips a block, 1 a chunk. What lies on a memory node that
+/// does not answer stays taken, and unreachable says so; the others get theirs.
 template <typename Session>
 [[nodiscard, gnu::noinline]] task<result<void>> release_all(Session& s) {
-    for (auto& mine : s.allocation().classes) {
+    auto& a = s.allocation();
+    result<void> all{};
+    auto const goes_on_after = [&](result<void> const& r) {
+        if (r) return true;
+        all = r;
+        a.avoid(r.error().node, s.channel().now());
+        return r.error().code == errc::unreachable;
+    };
+    for (auto& mine : a.classes) {
         while (!mine.freed.empty()) {
             auto const freed = mine.freed.back();
             mine.freed.pop_back();
-            if (auto const r = co_await detail::share(s, freed, mine.bytes); !r) co_return r.error();
+            result<void> r = make_error(errc::unreachable, freed.at.node());
+            if (!a.avoids(freed.at.node(), s.channel().now())) r = co_await detail::share(s, freed, mine.bytes);
+            if (!goes_on_after(r)) co_return r;
         }
         for (std::uint16_t node = 0; node < mine.chunks.size(); ++node) {
             while (mine.can_cut(node)) {
                 auto const left = mine.chunks[node].back();
                 mine.chunks[node].pop_back();
-                auto const r = co_await detail::release_chunk(s, node, left.chunk, mine.bytes, left.next);
-                if (!r) co_return r.error();
+                result<void> r = make_error(errc::unreachable, node);
+                if (!a.avoids(node, s.channel().now()))
+                    r = co_await detail::release_chunk(s, node, left.chunk, mine.bytes, left.next);
+                if (!goes_on_after(r)) co_return r;
             }
         }
     }
-    co_return result<void>{};
+    co_return all;
 }
 
 } // namespace catena

@@ -89,7 +89,8 @@ struct allocation_state {
     std::deque<size_class> classes;     ///< as a rule one; never moves
     std::vector<resting_block> resting; ///< oldest first
     std::vector<bool> exhausted;        ///< memory nodes whose cursor ran past the end
-    std::vector<bool> lost;             ///< memory nodes that did not answer
+    /// Of each memory node: nothing is allocated there until then, as it did not answer (the channel's clock; 0: it did).
+    std::vector<std::chrono::nanoseconds> avoided_until;
     std::uint16_t turn = 0;             ///< next memory node to allocate on
 
     [[nodiscard]] size_class& of(std::uint64_t bytes) {
@@ -97,20 +98,20 @@ struct allocation_state {
             if (c.bytes == bytes) return c;
         auto& made = classes.emplace_back();
         made.bytes = bytes;
-        made.chunks.resize(lost.size());
+        made.chunks.resize(avoided_until.size());
         for (auto& of_node : made.chunks) of_node.reserve(2);
         made.freed.reserve(max_freed);
         return made;
     }
 
-    /// A memory node does not answer: this session allocates nothing there any more.
-    void lose(std::uint16_t node) noexcept {
-        lost[node] = true;
-        for (auto& c : classes) {
-            c.chunks[node].clear();
-            std::erase_if(c.freed, [node](block const& b) { return b.at.node() == node; });
-        }
+    /// A memory node did not answer: the others are used for a while. What was taken from it stays taken, and is used again then.
+    void avoid(std::uint16_t node, std::chrono::nanoseconds now) noexcept { avoided_until[node] = now + avoided_for; }
+    [[nodiscard]] bool avoids(std::uint16_t node, std::chrono::nanoseconds now) const noexcept {
+        return now < avoided_until[node];
     }
+    /// Long enough that a node that is gone costs little (an attempt waits for the fabric's patience), short enough that one that
+    /// is back is filled like the others.
+    static constexpr std::chrono::nanoseconds avoided_for = std::chrono::seconds(2);
 
     /// Of each size, so many blocks or bytes, but two blocks at least.
     static constexpr std::size_t max_freed = 64;
@@ -127,7 +128,7 @@ public:
 
     session(Channel c, pool_state& state) : channel_(std::move(c)), state_(&state), scratches_(buffers_of(channel_)) {
         allocation_.exhausted.resize(state.geometry.node_count);
-        allocation_.lost.resize(state.geometry.node_count);
+        allocation_.avoided_until.resize(state.geometry.node_count);
         // Sessions begin at different memory nodes; so do clients of one session each.
         auto const mine = mix64(static_cast<std::uint64_t>(state.client)) + state.sessions++;
         allocation_.turn = static_cast<std::uint16_t>(mine % state.geometry.node_count);

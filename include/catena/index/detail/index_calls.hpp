@@ -186,7 +186,7 @@ public:
             auto const n = std::min(options::batch_nodes, changes.size() - at);
             detail::batch_writer<leaf, Session, State> writer(s, *state_, 0, changes.subspan(at, n));
             if (auto const r = co_await writer.run(); !r) {
-                if (r.error().code == errc::unreachable) s.allocation().lose(r.error().node);
+                if (r.error().code == errc::unreachable) s.allocation().avoid(r.error().node, s.channel().now());
                 co_return r.error();
             }
         }

@@ -97,7 +97,7 @@ public:
             auto const before = at_;
             if (auto const r = co_await go_on(); !r) {
                 auto const why = r.error();
-                if (why.code == errc::unreachable) s_.allocation().lose(why.node);
+                if (why.code == errc::unreachable) s_.allocation().avoid(why.node, s_.channel().now());
                 co_return why;
             }
             if (at_ == chain_.size()) break;

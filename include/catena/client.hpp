@@ -69,6 +69,8 @@ struct index_report {
     std::uint64_t nodes = 0;             ///< of the index, and extents
     std::uint64_t remote_bytes = 0;      ///< of both
     std::uint32_t height = 0;            ///< levels, leaves included
+    /// Nodes of the index in somebody's hands: of clients at work, or of dead ones, whose locks are taken over when needed.
+    std::uint64_t locked = 0;
     std::vector<std::string> violations; ///< broken invariants, in words; empty means the index is sound
 };
 

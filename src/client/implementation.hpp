@@ -56,6 +56,7 @@ template <typename Session, typename Chains>
                         .nodes = checked->nodes,
                         .remote_bytes = checked->remote_bytes,
                         .height = checked->height,
+                        .locked = checked->locked,
                         .violations = std::move(checked->violations)};
 }
 

@@ -80,6 +80,10 @@ std::string to_table(std::vector<checked_index> const& all) {
         text += fmt::format("  {}\n", each.read ? sizes_of(each) : each.kind);
         auto const& violations = each.report.violations;
         if (violations.empty()) text += "  sound\n";
+        if (each.report.locked != 0)
+            text +=
+                fmt::format("  {} locked, by clients at work or by dead ones, whose locks are taken over when needed\n",
+                            plural(each.report.locked, "node"));
         if (!violations.empty()) text += fmt::format("  NOT SOUND: {}\n", plural(violations.size(), "violation"));
         for (auto const& violation : violations) text += fmt::format("    {}\n", violation);
         unsound += violations.empty() ? 0 : 1;
@@ -106,6 +110,7 @@ nlohmann::ordered_json to_json(std::vector<checked_index> const& all) {
         json["index_entries"] = each.report.index_entries;
         json["nodes"] = each.report.nodes;
         json["height"] = each.report.height;
+        json["locked"] = each.report.locked;
         json["remote_bytes"] = each.report.remote_bytes;
     }
     return list;

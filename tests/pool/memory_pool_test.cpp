@@ -103,8 +103,7 @@ TEST_CASE("a pool is created on all memory nodes or on none") {
     auto const word_0 = GENERATE(values<word>({pool_magic, 42, wiping_mark(7)}));
     CAPTURE(node, word_0);
     std::memcpy(f.raw(node), &word_0, sizeof word_0);
-    REQUIRE(refusal(pool_type::create(f)).code ==
-            (word_0 == pool_magic ? errc::already_exists : errc::bad_format));
+    REQUIRE(refusal(pool_type::create(f)).code == (word_0 == pool_magic ? errc::already_exists : errc::bad_format));
     for (std::uint16_t other = 0; other < 3; ++other)
         for (std::size_t at = other == node ? word_bytes : 0; at < heap_offset; ++at)
             if (f.raw(other)[at] != std::byte{0}) FAIL("memory node " << other << " was written at " << at);

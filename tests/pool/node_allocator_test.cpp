@@ -106,7 +106,8 @@ TEST_CASE("sessions of many threads and clients never get overlapping blocks") {
                 std::swap(blocks[random.below(blocks.size())], blocks.back());
                 auto const [b, bytes] = blocks.back();
                 // whoever else had this block would have tagged it
-                test::expect(test::raw_read(w.fabric, b.at + word_bytes) == tag_of(b), "somebody else wrote to my block");
+                test::expect(test::raw_read(w.fabric, b.at + word_bytes) == tag_of(b),
+                             "somebody else wrote to my block");
                 blocks.pop_back();
                 give(c.s, b, bytes);
                 continue;

@@ -14,6 +14,7 @@ inline index_check must_be_sound(index_check c) {
     std::string all;
     for (auto const& v : c.violations) all += v + "; ";
     expect(all.empty(), "the index is not sound: " + all);
+    expect(c.locked == 0, "the index is not sound: nodes are locked");
     return c;
 }
 

@@ -12,6 +12,7 @@
 
 #include <catena/client.hpp>
 #include <catena/fabric/shm_fabric.hpp>
+#include <catena/pool/block_header.hpp>
 #include <catena/pool/catalog.hpp>
 #include <catena/pool/memory_pool.hpp>
 #include <nlohmann/json.hpp>
@@ -281,6 +282,20 @@ TEST_CASE("check verifies every index, says which are damaged, and which it skip
         auto const dropped = run_pool({"drop", pool.uri(), "--index", "mine", "--yes"});
         CHECK(dropped.status == 1);
         CHECK_THAT(dropped.err, has_text("Drop it with the program that made it"));
+    }
+    SECTION("a lock is no damage: its owner is at work, or dead") {
+        auto f = shm_fabric::open(pool.name(), {});
+        REQUIRE(f);
+        auto const p = memory_pool<shm_fabric>::open(*f, {.read_only = true});
+        REQUIRE(p);
+        for (std::uint16_t node = 0; node < 2; ++node) // the first leaf is on one of them
+            pool.write({node, chunk_begin(p->geometry(), 0) + block_header::lock_at}, block_header::held_by(4711));
+        auto const locked = run_pool({"check", pool.uri("access=read")});
+        CAPTURE(locked.out, locked.err);
+        CHECK(locked.status == 0);
+        CHECK_THAT(locked.out,
+                   has_text(" locked, by clients at work or by dead ones, whose locks are taken over when needed\n"));
+        CHECK_THAT(locked.out, has_text("6 indexes checked, all sound\n"));
     }
     SECTION("damage is a violation") {
         auto f = shm_fabric::open(pool.name(), {});

@@ -25,6 +25,8 @@ struct index_check {
     std::uint64_t remote_bytes = 0;
     std::uint32_t height = 0;
     std::uint64_t unlinked = 0; ///< nodes that only their left neighbour leads to: a split whose owner is not done
+    /// Nodes in somebody's hands: of who is at work, or of a dead client until somebody needs one and takes its lock over.
+    std::uint64_t locked = 0;
     std::vector<std::string> violations; ///< broken invariants, at most max_violations; empty: the index is sound
     static constexpr std::size_t max_violations = 100;
 };

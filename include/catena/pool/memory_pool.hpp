@@ -83,9 +83,10 @@ public:
                          .lease_ms = static_cast<std::uint32_t>(options.lease.count()),
                          .reserved = 0,
                          .seal = 0};
-        for (std::uint16_t node = 0; node < fabric.node_count(); ++node) // all of them before the first is written
+        // All of them before the first is written. The last node first: the mark of a wipe is sure to be there (pool/wipe.hpp), and a
+        // pool whose node 0 has its magic is complete.
+        for (std::uint16_t node = fabric.node_count(); node-- > 0;)
             if (auto const r = pool->require_empty(node); !r) return r.error();
-        // The last node first: a pool whose node 0 has its magic is complete.
         for (std::uint16_t node = fabric.node_count(); node-- > 0;) {
             block.node = node;
             block.seal = seal_of(block);

@@ -91,7 +91,7 @@ struct allocation_state {
     std::vector<bool> exhausted;        ///< memory nodes whose cursor ran past the end
     /// Of each memory node: nothing is allocated there until then, as it did not answer (the channel's clock; 0: it did).
     std::vector<std::chrono::nanoseconds> avoided_until;
-    std::uint16_t turn = 0;             ///< next memory node to allocate on
+    std::uint16_t turn = 0; ///< next memory node to allocate on
 
     [[nodiscard]] size_class& of(std::uint64_t bytes) {
         for (auto& c : classes)

@@ -78,8 +78,7 @@ template <typename View>
 void check_leaf(verifier<typename View::key_type>& checks, View const& leaf, node_ref ref, std::uint16_t tag,
                 typename View::key_type const& low, std::optional<typename View::key_type> const& end) {
     auto const meta = leaf.meta();
-    if (!leaf.sealed()) checks.complain(ref, "its seal does not match its contents");
-    if (leaf.lock().locked()) checks.complain(ref, "is locked by member tag " + std::to_string(leaf.lock().owner()));
+    checks.note_seal_and_lock(leaf, ref);
     if (meta.dead) checks.complain(ref, "is dead, but a part of the model");
     if (!names(ref, meta, tag)) checks.complain(ref, "is not the leaf that the model means");
     if (leaf.low() != low) checks.complain(ref, "does not begin where the model or its left neighbour says");

@@ -415,7 +415,8 @@ public:
         auto const room = (2 * 512U * 1024) / 3;
         auto other = f.w.join();
         std::uint64_t made = 0;
-        for (std::uint64_t round = 0; round < 20; ++round) {
+        auto const rounds = 4 + scaled(16); // each takes a third of the pool, so four of them need what was dropped
+        for (std::uint64_t round = 0; round < rounds; ++round) {
             auto index = ok(Index::create(f.w.first.s, "again", 1U << 20U));
             client_calls t(index, f.w.first.s);
             auto seen_by_other = ok(Index::open(other.s, "again", 1U << 20U));

@@ -20,10 +20,10 @@ inline constexpr bool sanitized = false;
 inline constexpr bool sanitized = false;
 #endif
 
-/// Repetitions that prove the same with less: `n`, an eighth of it (at least one) under a sanitizer.
 /// How much slower than on local memory operations are on the fabric that the program tests (tests/verbs/on_verbs.cpp).
 inline std::size_t slowness = 1;
 
+/// Repetitions that prove the same with less: `n`, an eighth of it under a sanitizer, less on a slow fabric, at least one.
 [[nodiscard]] constexpr std::size_t scaled(std::size_t n) noexcept {
     auto const by = (sanitized ? 8 : 1) * (std::is_constant_evaluated() ? 1 : slowness);
     return std::max<std::size_t>(1, n / by);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <support/any_memory.hpp>
+#include <support/catch.hpp>
 #include <support/scale.hpp>
 
 #include "verbs/rdma.hpp"
@@ -27,3 +28,13 @@ setup_result<any_memory> make_on_verbs(std::uint64_t node_bytes, std::uint16_t n
 }();
 
 } // namespace
+
+TEST_CASE("tests that hold on any fabric run on verbs here", "[verbs]") {
+    auto memory = ok(any_memory::create(4U << 20U, 2));
+    REQUIRE_FALSE(memory.is_local());
+    auto c = ok(memory.connect());
+    word w = 42;
+    op write = op::write({1, 8192}, &w, sizeof w);
+    ok(run(c, write));
+    REQUIRE(static_cast<int>(*(memory.raw(1) + 8192)) == 42);
+}

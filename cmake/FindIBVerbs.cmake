@@ -10,7 +10,8 @@ find_library(IBVerbs_RDMACM_LIBRARY NAMES rdmacm)
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(IBVerbs
-  REQUIRED_VARS IBVerbs_LIBRARY IBVerbs_RDMACM_LIBRARY IBVerbs_INCLUDE_DIR IBVerbs_RDMACM_INCLUDE_DIR)
+  REQUIRED_VARS IBVerbs_LIBRARY IBVerbs_RDMACM_LIBRARY IBVerbs_INCLUDE_DIR IBVerbs_RDMACM_INCLUDE_DIR
+  REASON_FAILURE_MESSAGE "libibverbs and librdmacm of rdma-core are needed (Debian: libibverbs-dev librdmacm-dev)")
 mark_as_advanced(IBVerbs_INCLUDE_DIR IBVerbs_RDMACM_INCLUDE_DIR IBVerbs_LIBRARY IBVerbs_RDMACM_LIBRARY)
 
 if(IBVerbs_FOUND AND NOT TARGET IBVerbs::ibverbs)

@@ -7,7 +7,8 @@ find_path(sodium_INCLUDE_DIR NAMES sodium.h)
 find_library(sodium_LIBRARY NAMES sodium)
 
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(sodium REQUIRED_VARS sodium_LIBRARY sodium_INCLUDE_DIR)
+find_package_handle_standard_args(sodium REQUIRED_VARS sodium_LIBRARY sodium_INCLUDE_DIR
+  REASON_FAILURE_MESSAGE "libsodium is needed (Debian: libsodium-dev)")
 mark_as_advanced(sodium_INCLUDE_DIR sodium_LIBRARY)
 
 if(sodium_FOUND AND NOT TARGET sodium::sodium)

@@ -5,6 +5,7 @@
 
 catena_packages=(cmake ninja-build g++ libboost-dev libxxhash-dev catch2 libbenchmark-dev nlohmann-json3-dev
     libcli11-dev libfmt-dev)
+catena_verbs_packages=(libibverbs-dev librdmacm-dev ibverbs-providers libsodium-dev libcpp-httplib-dev libnuma-dev)
 
 # install_packages PACKAGE...: only those that are missing; quiet if there is nothing to do.
 install_packages() {

@@ -67,8 +67,13 @@ template <typename Chains, typename Session>
     settings.patience = patience;
     settings.read_only = uri.read_only;
     if (uri.lease) settings.lease = *uri.lease;
-    return nodes.fresh ? memory_pool<any_fabric>::create(nodes.fabric, settings)
-                       : memory_pool<any_fabric>::open(nodes.fabric, settings);
+    if (nodes.fresh) return memory_pool<any_fabric>::create(nodes.fabric, settings);
+    auto opened = memory_pool<any_fabric>::open(nodes.fabric, settings);
+    if (opened && uri.lease && uri.lease->count() != opened->geometry().lease_ms)
+        return setup_error(errc::bad_format, "the pool's lease is " + std::to_string(opened->geometry().lease_ms) +
+                                                 ", expected " + std::to_string(uri.lease->count()) +
+                                                 ": who joins may leave it out");
+    return opened;
 }
 
 /// A client of what the URI names and the options describe. Stored: chain_store.hpp. Errors: those of client::open.

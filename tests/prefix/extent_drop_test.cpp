@@ -277,8 +277,9 @@ constexpr std::size_t most_batches = 200;
 
 } // namespace
 
+// A tree with hopscotch leaves is dropped by the code that drops any tree (index/detail/drop.hpp): not compiled from here on.
 TEMPLATE_TEST_CASE("extents, step by step: a drop gets into a publish, and into a forget", "[extents][drop][steps]",
-                   over_sherman, over_chime, over_learned) {
+                   over_sherman, over_learned) {
     for (bool const forgets : {false, true}) {
         for (std::size_t what = 0; what < wanted.size(); ++what) {
             for (std::size_t n = 1;; ++n) {
@@ -306,7 +307,7 @@ TEMPLATE_TEST_CASE("extents, step by step: a drop gets into a publish, and into 
 }
 
 TEMPLATE_TEST_CASE("extents, step by step: a publish and a forget get into a drop", "[extents][drop][steps]",
-                   over_sherman, over_chime, over_learned) {
+                   over_sherman, over_learned) {
     for (std::size_t what = 0; what < 3; ++what) {
         for (std::size_t n = 1;; ++n) {
             CAPTURE(what, n);
@@ -346,7 +347,7 @@ struct scene : bare_mortal_scene<Index> {
 } // namespace
 
 TEMPLATE_TEST_CASE("extents: a drop that dies at any operation is not begun, or can be ended by anybody",
-                   "[extents][drop][dying]", over_sherman, over_chime, over_learned) {
+                   "[extents][drop][dying]", over_sherman, over_learned) {
     std::vector<chain> chains;
     for (std::uint64_t i = 0; i < 5; ++i) chains.push_back(chain_of(i, 2 * window + i));
     std::uint64_t begun = 0;

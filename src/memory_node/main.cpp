@@ -55,7 +55,7 @@ using namespace catena::memory_node;
 int run(settings const& s) {
     auto const complain = [](setup_error const& e) {
         fmt::print(stderr, "catena-memd: {}\n", e.message);
-        return tools::exit_failed;
+        return e.code == errc::invalid_argument ? tools::exit_usage : tools::exit_failed;
     };
     int const signals = block_signals(); // before there is another thread
     auto const memory = region::open(s.region);
@@ -80,10 +80,15 @@ int run(settings const& s) {
                s.server.secret_file.empty() ? "; no secret: whoever reaches it may read and write it" : "");
     std::fflush(stdout);
 
+    auto const devices = server->devices();
     std::array<pollfd, 2> both{{{.fd = server->descriptor(), .events = POLLIN, .revents = 0},
                                 {.fd = signals, .events = POLLIN, .revents = 0}}};
     while ((both[1].revents & POLLIN) == 0) {
         server->serve();
+        if (server->devices().empty()) {
+            fmt::print(stderr, "catena-memd: no RDMA device is left to serve on: {} was removed\n", devices);
+            return tools::exit_failed;
+        }
         // What clients changed since shows when somebody connects or asks: nothing here looks at memory by itself.
         if (metrics) metrics->update(server->counters(), facts_of(*memory));
         if (::poll(both.data(), both.size(), metrics ? 5000 : -1) < 0 && errno != EINTR) break;

@@ -45,6 +45,11 @@ class metrics_server::implementation {
 public:
     explicit implementation(std::uint16_t port) {
         http_.new_task_queue = [] { return new httplib::ThreadPool(1); }; // NOLINT: the library deletes it
+        // Without SO_REUSEPORT, which is the library's default: with it a port that another server has would be shared.
+        http_.set_socket_options([](socket_t s) {
+            int const yes = 1;
+            ::setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        });
         http_.Get("/metrics", [this](httplib::Request const&, httplib::Response& answer) {
             std::lock_guard const lock(mutex_);
             answer.set_content(text_, "text/plain; version=0.0.4");
@@ -75,7 +80,7 @@ setup_result<metrics_server> metrics_server::start(std::uint16_t port) {
     auto made = std::make_unique<implementation>(port);
     if (!made->listens())
         return setup_error(errc::already_exists,
-                           fmt::format("--metrics={}: cannot listen on 127.0.0.1:{}", port, port));
+                           fmt::format("--metrics={0}: cannot listen on 127.0.0.1:{0}: another process does", port));
     return metrics_server(std::move(made));
 }
 

@@ -31,7 +31,8 @@ and engines open that URI.
 The memory is zero at the start and gone at the end, unless --region names a file in memory: then a new process goes on with what
 the last one left; clients have to open the pool again either way.
 
-SIGTERM and SIGINT end it: clients are disconnected. Exit codes: 0 ended by a signal, 1 cannot start, 2 wrong arguments.)";
+SIGTERM and SIGINT end it: clients are disconnected. Exit codes: 0 ended by a signal, 1 cannot start, or its last RDMA device was
+removed, 2 wrong arguments or a secret that cannot be used.)";
 
 } // namespace
 
@@ -53,6 +54,9 @@ result<settings, int> parse_arguments(int argc, char** argv) {
     app.add_option(
            "--secret", s.server.secret_file,
            "Only clients that know what is in this file may\nconnect (at least 16 bytes; not readable by others)")
+        ->option_text("FILE");
+    app.add_option("--read-secret", s.server.readers_secret_file,
+                   "Clients that know only what is in this one may read,\nwith access=read in their URI")
         ->option_text("FILE");
     std::map<std::string, huge_pages> const kinds{
         {"auto", huge_pages::wanted}, {"yes", huge_pages::required}, {"no", huge_pages::off}};
@@ -82,8 +86,14 @@ result<settings, int> parse_arguments(int argc, char** argv) {
     s.region.bytes = *tools::parse_size(size);
     s.metrics_port = static_cast<std::uint16_t>(port);
     if (*numa_option) s.region.numa_node = static_cast<unsigned>(numa);
-    if (s.region.bytes < min_node_bytes) {
-        fmt::print(stderr, "catena-memd: --size={}: a memory node has at least 2MiB\n", size);
+    auto const wrong_size = [&](char const* rule) {
+        fmt::print(stderr, "catena-memd: --size={}: {}\n", size, rule);
+        return tools::exit_usage;
+    };
+    if (s.region.bytes < min_node_bytes) return wrong_size("a memory node has at least 2 MiB");
+    if (s.region.bytes % region_unit != 0) return wrong_size("it must be a multiple of 2 MiB");
+    if (!s.server.readers_secret_file.empty() && s.server.secret_file.empty()) {
+        fmt::print(stderr, "catena-memd: --read-secret needs --secret, that of clients that write\n");
         return tools::exit_usage;
     }
     return s;

@@ -15,13 +15,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include <catena/core/bytes.hpp>
-
 namespace catena::memory_node {
 
 namespace {
-
-constexpr std::uint64_t huge_page = std::uint64_t{2} << 20U;
 
 [[nodiscard]] std::string reason() { return std::strerror(errno); }
 
@@ -94,10 +90,7 @@ setup_result<region> region::open(region_options const& options) {
         void* const p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags | MAP_POPULATE, fd, 0);
         return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p); // NOLINT: the macro casts
     };
-    auto const bytes = static_cast<std::size_t>(round_up(options.bytes, huge_page));
-    if (bytes != options.bytes)
-        return setup_error(errc::invalid_argument,
-                           "--size must be a multiple of 2 MiB, not " + std::to_string(options.bytes) + " bytes");
+    auto const bytes = static_cast<std::size_t>(options.bytes);
     if (!options.file.empty()) {
         auto const file = open_file(options);
         if (!file) return file.error();
@@ -114,9 +107,9 @@ setup_result<region> region::open(region_options const& options) {
         if (auto* const begin = at(-1, bytes, own | MAP_HUGETLB)) return region(begin, bytes, -1, true);
     if (options.pages == huge_pages::required)
         return setup_error(errc::out_of_memory,
-                           "--huge-pages=yes: " + std::to_string(bytes / huge_page) + " pages of 2 MiB are needed, " +
+                           "--huge-pages=yes: " + std::to_string(bytes / region_unit) + " pages of 2 MiB are needed, " +
                                free_huge_pages() + " are free. Reserve them: sysctl vm.nr_hugepages=" +
-                               std::to_string(bytes / huge_page) + " (or hugepages= on the kernel's command line)");
+                               std::to_string(bytes / region_unit) + " (or hugepages= on the kernel's command line)");
     auto* const begin = at(-1, bytes, own);
     if (begin == nullptr)
         return setup_error(errc::out_of_memory,

@@ -12,10 +12,12 @@
 
 namespace catena::memory_node {
 
+inline constexpr std::uint64_t region_unit = std::uint64_t{2} << 20U; // a huge page
+
 enum class huge_pages : std::uint8_t { wanted, required, off };
 
 struct region_options {
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0; ///< a multiple of region_unit
     huge_pages pages = huge_pages::wanted;
     std::optional<unsigned> numa_node; ///< where its pages lie; nothing: wherever the kernel likes
     /// A file in tmpfs or hugetlbfs that holds the memory, so that it outlives this process; empty: memory of the process.

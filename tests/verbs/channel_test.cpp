@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -158,6 +160,39 @@ TEST_CASE("more than the queue pair takes waits its turn; hundreds of coroutines
     }
     REQUIRE(c.stats().round_trips == 4 + 300 * each + 2);
     REQUIRE(c.stats().doorbells == 4 * 2 + 300 * each + 2);
+}
+
+TEST_CASE("a session locks little memory where there are no huge pages", "[verbs]") {
+    auto const kib = [](char const* file, std::string const& name) { // "NAME:   12 kB"
+        std::ifstream in(file);
+        std::uint64_t n = 0;
+        for (std::string line; std::getline(in, line);)
+            if (line.starts_with(name)) n = std::stoull(line.substr(name.size() + 1));
+        return n;
+    };
+    if (kib("/proc/meminfo", "HugePages_Free") != 0) {
+        WARN("there are huge pages: not tested");
+        return;
+    }
+    cluster_here const cluster(node_bytes, 2);
+    auto fabric = cluster.open();
+    auto const before = kib("/proc/self/status", "VmPin");
+    REQUIRE(before >= 2 * 2 * node_bytes / 1024); // the memory nodes of this test
+    auto c = ok(fabric.connect());
+    auto const locked = kib("/proc/self/status", "VmPin") - before;
+    CAPTURE(locked);
+    REQUIRE(locked >= 2 * 32);
+    REQUIRE(locked <= 2 * 128);                            // two devices
+    auto* const large = c.memory()->allocate(700'000, 64); // and what it needs, when it needs it
+    word seen = 1;
+    std::memcpy(large, &seen, sizeof seen);
+    op write = op::write({1, 0}, large, 65536);
+    op read = op::read({1, 0}, &seen, sizeof seen);
+    ok(run(c, write));
+    seen = 0;
+    ok(run(c, read));
+    REQUIRE(seen == 1);
+    c.memory()->deallocate(large, 700'000, 64);
 }
 
 TEST_CASE("a pause lets the others of its thread go on", "[verbs]") {

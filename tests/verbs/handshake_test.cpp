@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What needs no RDMA device: the bytes of requests and answers, secrets.
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include <tools/run_program.hpp>
 
+#include "fabric/verbs/challenges.hpp"
 #include "fabric/verbs/handshake.hpp"
 #include "fabric/verbs/secret.hpp"
 
@@ -68,6 +70,37 @@ TEST_CASE("a proof holds for the secret and the request that it was made for", "
     REQUIRE(no_longer([](request& x) { ++x.challenge; }));
     REQUIRE(no_longer([](request& x) { x.proof[15] ^= 1U; }));
     REQUIRE(no_longer([](request& x) { x.proof = {}; }));
+}
+
+TEST_CASE("a challenge holds for two minutes at most, and a request of it counts once", "[handshake]") {
+    using namespace std::chrono_literals;
+    auto const start = challenges::time{} + 1h;
+    challenges all(start);
+    request const first{.what = purpose::connect, .subject = 1, .challenge = all.current(start)};
+    REQUIRE(all.holds(first));
+    REQUIRE_FALSE(all.holds({.what = purpose::connect, .subject = 1})); // of no challenge
+    REQUIRE(all.first_time(first));
+    REQUIRE_FALSE(all.first_time(first));
+    auto another = first;
+    another.subject = 2;
+    REQUIRE(all.first_time(another));
+    request const fence{.what = purpose::fence, .subject = 1, .challenge = first.challenge};
+    REQUIRE(all.first_time(fence)); // the subject is whom it shuts out
+    REQUIRE(all.first_time(fence));
+
+    REQUIRE(all.current(start + 59s) == first.challenge);
+    request const second{.what = purpose::connect, .subject = 1, .challenge = all.current(start + 61s)};
+    REQUIRE(second.challenge != first.challenge);
+    REQUIRE(all.holds(first)); // still
+    REQUIRE_FALSE(all.first_time(first));
+    REQUIRE(all.first_time(second));
+    auto const third = all.current(start + 122s);
+    REQUIRE_FALSE(all.holds(first));
+    REQUIRE(all.holds(second));
+    REQUIRE_FALSE(all.first_time(second));
+    REQUIRE(all.current(start + 10h) != third); // nobody asked for a long time
+    REQUIRE_FALSE(all.holds({.challenge = third}));
+    REQUIRE_FALSE(all.holds(second));
 }
 
 TEST_CASE("a secret that is none, too short or everybody's is refused", "[handshake]") {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,7 +21,6 @@
 #include <support/chains.hpp>
 #include <support/sound.hpp>
 
-#include <fabric/processes.hpp>
 #include <tools/run_program.hpp>
 
 #include <catena/fabric/any_fabric.hpp>
@@ -33,13 +34,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// catena-memd, killed at the end.
-class memory_node_process {
+/// Killed at the end. A program of its own, not a fork of this one: devices that are open cannot be taken along.
+class running_program {
 public:
-    explicit memory_node_process(std::vector<std::string> arguments) : arguments_(std::move(arguments)) { start(); }
-    memory_node_process(memory_node_process const&) = delete;
-    memory_node_process& operator=(memory_node_process const&) = delete;
-    ~memory_node_process() { stop(SIGKILL); }
+    running_program(std::string program, std::vector<std::string> arguments)
+        : program_(std::move(program)), arguments_(std::move(arguments)) {
+        start();
+    }
+    running_program(running_program const&) = delete;
+    running_program& operator=(running_program const&) = delete;
+    ~running_program() { stop(SIGKILL); }
 
     /// Returns once it says that it is ready.
     void start() {
@@ -48,19 +52,21 @@ public:
         pid_ = ::fork();
         if (pid_ == 0) {
             ::dup2(out[1], 1);
-            std::string const program = CATENA_MEMD_PROGRAM;
-            std::vector<char*> all{const_cast<char*>(program.c_str())}; // NOLINT: execv does not write
+            std::vector<char*> all{const_cast<char*>(program_.c_str())}; // NOLINT: execv does not write
             for (auto const& a : arguments_) all.push_back(const_cast<char*>(a.c_str())); // NOLINT
             all.push_back(nullptr);
-            ::execv(program.c_str(), all.data());
+            ::execv(program_.c_str(), all.data());
             ::_exit(127);
         }
         ::close(out[1]);
         char c = 0;
         said.clear();
-        while (::read(out[0], &c, 1) == 1 && c != '\n') said += c;
+        while (::read(out[0], &c, 1) == 1 && (c != '\n' || !said.starts_with("catena-"))) {
+            said += c;
+            if (c == '\n') said.clear(); // Catch's
+        }
         out_ = out[0];
-        expect(said.find("catena-memd:") == 0, "catena-memd does not start");
+        expect(said.starts_with("catena-"), "it does not start");
     }
     /// Its exit code, or 1000 + the signal.
     int stop(int signal) {
@@ -85,9 +91,14 @@ public:
     std::string said; ///< its first line
 
 private:
+    std::string program_;
     std::vector<std::string> arguments_;
     pid_t pid_ = -1;
     int out_ = -1;
+};
+struct memory_node_process : running_program {
+    explicit memory_node_process(std::vector<std::string> arguments)
+        : running_program(CATENA_MEMD_PROGRAM, std::move(arguments)) {}
 };
 
 [[nodiscard]] std::string next_address(std::size_t device) {
@@ -100,6 +111,7 @@ using tree = chime_tree<std::uint64_t, std::uint64_t>;
 using verbs_client = basic_client<any_fabric>;
 using verbs_calls = calls<tree, verbs_client::session_type>;
 constexpr pool_options short_lease{.lease = 300ms};
+constexpr std::uint64_t few_keys = 600; // few leaves: who is killed holds one of them, as a rule
 
 } // namespace
 
@@ -150,57 +162,49 @@ TEST_CASE("two memory nodes and two clients as processes: a real trace, replayed
     REQUIRE(run_program(CATENA_POOL_PROGRAM, {"create", uri}).status == 0);
 }
 
+TEST_CASE("inserts and erases until it is killed", "[.client]") { // started by the next one
+    std::array const names{std::string(std::getenv("CATENA_TEST_FIRST")),
+                           std::string(std::getenv("CATENA_TEST_SECOND"))};
+    any_fabric fabric(ok(verbs_fabric::open(names)));
+    auto client = verbs_client::join(fabric);
+    auto index = ok(tree::open(client.s, "t", 1U << 20U));
+    verbs_calls t(index, client.s);
+    std::puts("catena-test: begins");
+    std::fflush(stdout);
+    for (std::uint64_t i = 0;; ++i) {
+        auto const k = mix64(i % few_keys);
+        if (i / few_keys % 2 == 0)
+            (void)t.upsert(k, i);
+        else
+            (void)t.erase(k);
+    }
+}
+
 TEST_CASE("a client that is killed in the middle of inserts: another one takes its locks over", "[verbs][processes]") {
     auto const first = next_address(0), second = next_address(1);
     memory_node_process const a({"--size", "64MiB", "--listen", first});
     memory_node_process const b({"--size", "64MiB", "--listen", second});
     std::array const names{first, second};
-    constexpr std::uint64_t keys = 600; // few leaves: who is killed holds one of them, as a rule
-    auto const insert_for_ever = [&](auto meet, std::uint64_t who) {
-        any_fabric fabric(ok(verbs_fabric::open(names)));
-        auto client = verbs_client::join(fabric);
-        auto index = ok(tree::open(client.s, "t", 1U << 20U));
-        verbs_calls t(index, client.s);
-        meet();
-        for (std::uint64_t i = 0;; ++i) {
-            auto const k = mix64(i % keys);
-            if (i / keys % 2 == 0)
-                (void)t.upsert(k, who << 32U | i);
-            else
-                (void)t.erase(k);
-        }
-    };
-    // Forked before this process opens any device.
-    std::vector<std::unique_ptr<child_process>> children;
-    std::array<int, 2> ready{};
-    expect(::pipe(ready.data()) == 0, "pipe");
-    for (std::uint64_t i = 0; i < 4; ++i)
-        children.push_back(std::make_unique<child_process>([&, i](auto meet) {
-            char c = 0;
-            expect(::read(ready[0], &c, 1) == 1, "the pool is there");
-            insert_for_ever(meet, i);
-        }));
     any_fabric fabric(ok(verbs_fabric::open(names)));
     auto mine = verbs_client::create(fabric, short_lease);
     auto index = ok(tree::create(mine.s, "t", 1U << 20U));
     verbs_calls t(index, mine.s);
-    for (auto const& child : children) {
-        expect(::write(ready[1], "x", 1) == 1, "write");
-        child->arrived();
-        child->go_on();
-    }
+    ::setenv("CATENA_TEST_FIRST", first.c_str(), 1);
+    ::setenv("CATENA_TEST_SECOND", second.c_str(), 1);
     std::uint64_t taken_over = 0;
-    for (auto const& child : children) {
+    for (int round = 0; round < 4; ++round) {
+        running_program one("/proc/self/exe", {"[.client]"}), other("/proc/self/exe", {"[.client]"});
         std::this_thread::sleep_for(150ms);
-        child->kill();
+        REQUIRE(one.stop(SIGKILL) == 1000 + SIGKILL);
         auto const begin = std::chrono::steady_clock::now();
-        for (std::uint64_t i = 0; i < keys; i += 7) (void)t.upsert(mix64(i), i);
+        for (std::uint64_t i = 0; i < few_keys; i += 7) (void)t.upsert(mix64(i), i);
         if (std::chrono::steady_clock::now() - begin > 250ms) ++taken_over; // it waited for a lease
+        other.stop(SIGKILL);
     }
     CAPTURE(taken_over);
-    for (std::uint64_t i = 0; i < keys; ++i) (void)t.upsert(mix64(i), i);
-    for (std::uint64_t i = 0; i < keys; ++i) REQUIRE(t.find(mix64(i)) == i);
-    REQUIRE(t.sound().entries == keys);
+    for (std::uint64_t i = 0; i < few_keys; ++i) (void)t.upsert(mix64(i), i);
+    for (std::uint64_t i = 0; i < few_keys; ++i) REQUIRE(t.find(mix64(i)) == i);
+    REQUIRE(t.sound().entries == few_keys);
 }
 
 TEST_CASE("a memory node that is killed: errors and no hang; with --region the pool goes on", "[verbs][processes]") {
@@ -270,23 +274,68 @@ TEST_CASE("catena-memd says what is in its way", "[verbs][processes]") {
     auto const address = next_address(0);
     REQUIRE_THAT(refusal({}, 2), has_text("--size"));
     REQUIRE_THAT(refusal({"--size", "3GX"}, 2), has_text("3GX"));
-    REQUIRE_THAT(refusal({"--size", "64KiB", "--listen", address}, 2), has_text("at least 2MiB"));
-    REQUIRE_THAT(refusal({"--size", "3MiB", "--listen", address}, 1), has_text("multiple of 2 MiB"));
+    REQUIRE_THAT(refusal({"--size", "64KiB", "--listen", address}, 2), has_text("at least 2 MiB"));
+    REQUIRE_THAT(refusal({"--size", "3MiB", "--listen", address}, 2), has_text("multiple of 2 MiB"));
     REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", "192.0.2.1:5000"}, 1), has_text("192.0.2.1:5000"));
-    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--secret", "/nothing"}, 1), has_text("/nothing"));
-    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--region", "/usr/lib/catena.region"}, 1),
+    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--secret", "/nothing"}, 2), has_text("/nothing"));
+    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--read-secret", "/nothing"}, 2),
+                 has_text("--read-secret needs --secret"));
+    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", "10.77.0.1:x"}, 2), has_text("10.77.0.1:x"));
+    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--region", "/usr/lib/catena.region"}, 2),
                  has_text("tmpfs"));
     REQUIRE_THAT(refusal({"--size", "40GiB", "--listen", address, "--huge-pages", "yes"}, 1),
                  has_text("vm.nr_hugepages"));
-    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--numa", "77"}, 1), has_text("--numa=77"));
+    REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address, "--numa", "77"}, 2), has_text("--numa=77"));
     memory_node_process const taken({"--size", "4MiB", "--listen", address});
     REQUIRE_THAT(refusal({"--size", "4MiB", "--listen", address}, 1), has_text("listens on " + address + " already"));
-    auto const limited = run_program(
-        "/bin/bash", {"-c", std::string("ulimit -l 64; exec setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock ") +
-                                CATENA_MEMD_PROGRAM + " --size 4MiB --listen " + next_address(0)});
-    CAPTURE(limited.err);
-    REQUIRE(limited.status == 1);
-    REQUIRE_THAT(limited.err, has_text("ulimit -l unlimited"));
+}
+
+TEST_CASE("too low a limit of locked memory is named, whichever registration meets it", "[verbs][processes]") {
+    auto const limited = [](int kib, std::string const& command) {
+        return run_program("/bin/bash",
+                           {"-c", "ulimit -l " + std::to_string(kib) +
+                                      "; exec timeout 20 setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock " +
+                                      command});
+    };
+    auto const address = next_address(0);
+    auto const server = std::string(CATENA_MEMD_PROGRAM) + " --size 4MiB --listen " + address;
+    for (int const kib : {64, 6 * 1024}) { // for none, and for the first of the two
+        auto const run = limited(kib, server);
+        CAPTURE(kib, run.err);
+        REQUIRE(run.status == 1);
+        REQUIRE_THAT(run.err, has_text(kib == 64 ? "; 0 are locked already" : "; 4194304 are locked already"));
+        REQUIRE_THAT(run.err, has_text("ulimit -l unlimited"));
+    }
+    memory_node_process const there({"--size", "4MiB", "--listen", address});
+    auto const client = limited(64, std::string(CATENA_POOL_PROGRAM) + " create verbs://" + address);
+    CAPTURE(client.err);
+    REQUIRE(client.status == 1);
+    REQUIRE_THAT(client.err, has_text("ulimit -l unlimited"));
+}
+
+TEST_CASE("a device that is removed: the server gives it up, and ends if it has no other", "[verbs][processes]") {
+    if (std::getenv("RXE_VM") == nullptr) {
+        WARN("not in the virtual machine: no device to remove");
+        return;
+    }
+    auto const shell = [](std::string const& command) {
+        auto const run = run_program("/bin/bash", {"-c", command});
+        CAPTURE(command, run.out, run.err);
+        REQUIRE(run.status == 0);
+    };
+    shell("ip link add going type dummy && ip addr add 10.78.0.1/24 dev going && ip link set going up && "
+          "rdma link add rxe9 type rxe netdev going");
+    memory_node_process everywhere({"--size", "4MiB", "--listen", ":7999"});
+    memory_node_process only_there({"--size", "4MiB", "--listen", "10.78.0.1:7998"});
+    REQUIRE_THAT(everywhere.said, has_text("rxe9"));
+    auto const here = rdma_address(0) + ":7999";
+    REQUIRE(run_program(CATENA_POOL_PROGRAM, {"create", "verbs://" + here}).status == 0);
+
+    shell("timeout 20 rdma link delete rxe9"); // which waits until nobody has it open
+    REQUIRE(only_there.stop(0) == 1);
+    REQUIRE(run_program(CATENA_POOL_PROGRAM, {"info", "verbs://" + here}).status == 0);
+    shell("rdma link add rxe9 type rxe netdev going && timeout 20 rdma link delete rxe9 && ip link delete going");
+    REQUIRE(everywhere.stop(SIGTERM) == 0);
 }
 
 TEST_CASE("catena-memd tells Prometheus what it serves", "[verbs][processes]") {
@@ -303,4 +352,9 @@ TEST_CASE("catena-memd tells Prometheus what it serves", "[verbs][processes]") {
     REQUIRE_THAT(text, has_text("\ncatena_memd_region_bytes 4194304\n"));
     REQUIRE_THAT(text, has_text("\ncatena_memd_pool 0\n"));
     REQUIRE_THAT(text, has_text("\ncatena_memd_refused_total{reason=\"secret\"} 0\n"));
+    auto const second = run_program("/usr/bin/timeout", {"20", CATENA_MEMD_PROGRAM, "--size", "4MiB", "--listen",
+                                                         next_address(1), "--metrics", port});
+    CAPTURE(second.out, second.err);
+    REQUIRE(second.status == 1);
+    REQUIRE_THAT(second.err, has_text("--metrics=" + port));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may connect, what read-only clients may do, who is shut out, what happens when a memory node ends: on real queue pairs.
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +20,7 @@
 
 #include "fabric/verbs/connection_manager.hpp"
 #include "fabric/verbs/device.hpp"
+#include "fabric/verbs/secret.hpp"
 #include "verbs/rdma.hpp"
 
 using namespace catena;
@@ -44,6 +46,55 @@ constexpr std::uint64_t node_bytes = 2U << 20U;
     REQUIRE_FALSE(reply.accepted);
     return reply.said;
 }
+/// A client that does what it wants with its queue pair, and hears no goodbye.
+class disobedient_client {
+public:
+    disobedient_client(memory_node_here const& node, verbs::request r)
+        : link_(ok(verbs::cm_link::to(ok(verbs::resolve_name(node.name())), nullptr, node.name(), soon()))) {
+        auto* const device = ok(devices_.of(link_.id().verbs));
+        done_.reset(ibv_create_cq(device->context, 8, nullptr, nullptr, 0));
+        ibv_qp_init_attr wanted{};
+        wanted.send_cq = wanted.recv_cq = done_.get();
+        wanted.qp_type = IBV_QPT_RC;
+        wanted.cap = {.max_send_wr = 8, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1, .max_inline_data = 64};
+        REQUIRE(rdma_create_qp(&link_.id(), device->domain.get(), &wanted) == 0);
+        r.what = verbs::purpose::connect;
+        auto const reply = ok(link_.ask(r, soon()));
+        REQUIRE(reply.accepted);
+        said = reply.said;
+    }
+    disobedient_client(disobedient_client const&) = delete;
+    disobedient_client& operator=(disobedient_client const&) = delete;
+    ~disobedient_client() {
+        rdma_disconnect(&link_.id());
+        rdma_destroy_qp(&link_.id());
+    }
+    /// What became of a WRITE there.
+    [[nodiscard]] ibv_wc_status write(std::uint64_t at, word value, std::uint32_t key) {
+        ibv_sge what{.addr = reinterpret_cast<std::uintptr_t>(&value), .length = sizeof value, .lkey = 0};
+        ibv_send_wr one{};
+        one.sg_list = &what;
+        one.num_sge = 1;
+        one.opcode = IBV_WR_RDMA_WRITE;
+        one.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE;
+        one.wr.rdma.remote_addr = said.region_address + at;
+        one.wr.rdma.rkey = key;
+        ibv_send_wr* refused = nullptr;
+        REQUIRE(ibv_post_send(link_.id().qp, &one, &refused) == 0);
+        ibv_wc completion{};
+        auto const until = soon();
+        int done = 0;
+        while (done == 0 && std::chrono::steady_clock::now() < until) done = ibv_poll_cq(done_.get(), 1, &completion);
+        REQUIRE(done == 1);
+        return completion.status;
+    }
+    verbs::answer said;
+
+private:
+    verbs::device_table devices_;
+    verbs::completion_queue done_;
+    verbs::cm_link link_;
+};
 [[nodiscard]] result<void> add(any_channel& c, remote_ptr at = {0, 0}) {
     op one = op::faa(at, 1);
     return run(c, one);
@@ -85,6 +136,79 @@ TEST_CASE("only who knows the secret may connect", "[verbs]") {
                       {.what = verbs::purpose::fence, .client = 6, .subject = 5, .challenge = said.challenge})
                 .what == verbs::verdict::wrong_secret);
     ok(add(c));
+}
+
+TEST_CASE("a stranger learns nothing of the region, not even by repeating what he overheard", "[verbs]") {
+    scratch_folder const folder;
+    auto const file = secret_file(folder, "secret", "a secret of many words");
+    cluster_here const cluster(node_bytes, 1, {.secret_file = file});
+    auto const tells_nothing = [](verbs::answer const& a) {
+        return a.run == 0 && a.region_bytes == 0 && a.region_address == 0 && a.region_key == 0 &&
+               a.most_connections == 0 && a.pool_uuid_high == 0 && a.pool_uuid_low == 0 && a.incarnation == 0;
+    };
+    verbs::request hello{.what = verbs::purpose::hello, .subject = 77};
+    auto const stale = answer_to(cluster.node(), hello);
+    REQUIRE((stale.what == verbs::verdict::stale_challenge && stale.wants_secret == 1 && tells_nothing(stale)));
+    hello.challenge = stale.challenge;
+    auto const wrong = answer_to(cluster.node(), hello);
+    REQUIRE((wrong.what == verbs::verdict::wrong_secret && tells_nothing(wrong)));
+    auto const newer = answer_to(cluster.node(), {.version = verbs::handshake_version + 1});
+    REQUIRE((newer.what == verbs::verdict::wrong_version && tells_nothing(newer)));
+
+    hello.proof = ok(verbs::secret::from_file(file)).proof_of(hello);
+    auto const known = answer_to(cluster.node(), hello);
+    REQUIRE((known.what == verbs::verdict::ok && known.region_bytes == node_bytes && known.run != 0));
+    REQUIRE((known.region_address == 0 && known.region_key == 0)); // who only asks needs none
+    auto const repeated = answer_to(cluster.node(), hello);
+    REQUIRE((repeated.what == verbs::verdict::stale_challenge && tells_nothing(repeated)));
+}
+
+TEST_CASE("who knows the secret of readers alone may read", "[verbs]") {
+    scratch_folder const folder;
+    auto const writers = secret_file(folder, "writers", "a secret of many words");
+    auto const readers = secret_file(folder, "readers", "another one of many words");
+    cluster_here const cluster(node_bytes, 1, {.secret_file = writers, .readers_secret_file = readers});
+    auto const refused = cluster.try_open({.secret_file = readers});
+    REQUIRE((!refused && refused.error().code == errc::invalid_argument));
+    REQUIRE_THAT(refused.error().message, has_text("access=read"));
+    auto w = ok(cluster.open({.secret_file = writers}).connect(client_id{1}));
+    ok(add(w));
+    for (auto const& file : {readers, writers}) {
+        auto r = ok(cluster.open({.secret_file = file, .read_only = true}).connect(client_id{2}));
+        word seen = 0;
+        op read = op::read({0, 0}, &seen, sizeof seen);
+        ok(run(r, read));
+        REQUIRE(seen == 1);
+    }
+    REQUIRE(cluster.node().counters().accepted == 3);
+    // Nor may they shut anybody out, whatever right they ask for.
+    auto const challenge = answer_to(cluster.node(), {.what = verbs::purpose::hello}).challenge;
+    auto const key = ok(verbs::secret::from_file(readers));
+    for (auto const access : {verbs::access_rights::write, verbs::access_rights::read}) {
+        verbs::request fence{
+            .what = verbs::purpose::fence, .access = access, .client = 2, .subject = 1, .challenge = challenge};
+        fence.proof = key.proof_of(fence);
+        auto const said = answer_to(cluster.node(), fence).what;
+        REQUIRE((said == verbs::verdict::wrong_secret || said == verbs::verdict::malformed));
+    }
+    ok(add(w));
+}
+
+TEST_CASE("many clients of one host may open a pool and shut others out at the same time", "[verbs]") {
+    cluster_here const cluster(node_bytes, 2);
+    run_threads(8, [&](std::size_t i) {
+        for (std::uint64_t n = 0; n < 4; ++n) {
+            auto fabric = ok(cluster.try_open({.patience = 10s}));
+            auto c = ok(fabric.connect(client_id{1 + i}));
+            std::vector<task<result<void>>> fences;
+            fences.push_back([&](client_id whom) -> task<result<void>> {
+                co_return co_await c.fence(whom);
+            }(client_id{1000 + 10 * i + n}));
+            drive(c, fences);
+            ok(fences.front().take());
+        }
+    });
+    REQUIRE(cluster.node(1).counters().fences == 8 * 4);
 }
 
 TEST_CASE("requests of another version, or that make no sense, are refused with an answer", "[verbs]") {
@@ -143,6 +267,7 @@ TEST_CASE("nobody listens, or no host: an error with the step that failed, and n
     std::array const no_host{std::string("10.77.0.99:7474")};
     auto const lost = verbs_fabric::open(no_host, {.patience = 1000ms});
     REQUIRE((!lost && (lost.error().code == errc::unreachable || lost.error().code == errc::timed_out)));
+    REQUIRE_THAT(lost.error().message, has_text("no such host, or no RDMA device leads there"));
     std::array const no_device{std::string("127.0.0.1:7474")};
     REQUIRE_FALSE(verbs_fabric::open(no_device, {.patience = 1000ms}));
     std::array const syntax{std::string("host:port")};
@@ -188,50 +313,17 @@ TEST_CASE("who may only read has a key and a queue pair that admit nothing else"
     REQUIRE(cluster.node().counters().read_only == 1);
 
     // Who does not hold to that, and posts a WRITE all the same, is stopped by the memory node's NIC.
-    auto const at = ok(verbs::resolve_name(cluster.node().name()));
     for (bool const knows_the_other_key : {false, true}) {
-        auto link = ok(verbs::cm_link::to(at, nullptr, "hostile", soon()));
-        verbs::device_table devices;
-        auto* const device = ok(devices.of(link.id().verbs));
-        verbs::completion_queue const done(ibv_create_cq(device->context, 8, nullptr, nullptr, 0));
-        ibv_qp_init_attr wanted{};
-        wanted.send_cq = wanted.recv_cq = done.get();
-        wanted.qp_type = IBV_QPT_RC;
-        wanted.cap = {.max_send_wr = 8, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1, .max_inline_data = 64};
-        REQUIRE(rdma_create_qp(&link.id(), device->domain.get(), &wanted) == 0);
-        auto const reply =
-            ok(link.ask({.what = verbs::purpose::connect, .access = verbs::access_rights::read, .client = 3}, soon()));
-        REQUIRE(reply.accepted);
-        auto key = reply.said.region_key;
+        disobedient_client one(cluster.node(), {.access = verbs::access_rights::read, .client = 3});
+        auto key = one.said.region_key;
         if (knows_the_other_key) { // overheard, or guessed
-            auto other = ok(verbs::cm_link::to(at, nullptr, "other", soon()));
-            verbs::completion_queue const others_done(ibv_create_cq(device->context, 8, nullptr, nullptr, 0));
-            wanted.send_cq = wanted.recv_cq = others_done.get();
-            REQUIRE(rdma_create_qp(&other.id(), device->domain.get(), &wanted) == 0);
-            key = ok(other.ask({.what = verbs::purpose::connect, .client = 4}, soon())).said.region_key;
-            REQUIRE(key != reply.said.region_key);
-            rdma_disconnect(&other.id());
-            rdma_destroy_qp(&other.id());
+            key = disobedient_client(cluster.node(), {.client = 4}).said.region_key;
+            REQUIRE(key != one.said.region_key);
         }
-        std::uint64_t evil = 666;
-        ibv_sge what{.addr = reinterpret_cast<std::uintptr_t>(&evil), .length = sizeof evil, .lkey = 0};
-        ibv_send_wr write{};
-        write.sg_list = &what;
-        write.num_sge = 1;
-        write.opcode = IBV_WR_RDMA_WRITE;
-        write.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE;
-        write.wr.rdma.remote_addr = reply.said.region_address + 8;
-        write.wr.rdma.rkey = key;
-        ibv_send_wr* bad = nullptr;
-        REQUIRE(ibv_post_send(link.id().qp, &write, &bad) == 0);
-        ibv_wc completion{};
-        for (auto const until = soon(); ibv_poll_cq(done.get(), 1, &completion) == 0;)
-            REQUIRE(std::chrono::steady_clock::now() < until);
-        CAPTURE(knows_the_other_key, ibv_wc_status_str(completion.status));
-        REQUIRE(completion.status != IBV_WC_SUCCESS);
+        auto const status = one.write(8, 666, key);
+        CAPTURE(knows_the_other_key, ibv_wc_status_str(status));
+        REQUIRE(status != IBV_WC_SUCCESS);
         REQUIRE(word_at(cluster.node(), 8) == 1);
-        rdma_disconnect(&link.id());
-        rdma_destroy_qp(&link.id());
     }
     ok(add(writer, {0, 8}));
 }
@@ -244,7 +336,6 @@ TEST_CASE("after a fence nothing of the client lands any more, on no channel, no
     auto mine = ok(ours.connect(other));
     std::uint64_t done = 0;
     std::atomic<bool> busy{false};
-    std::atomic<std::uint64_t> at_the_fence{0};
     result<void> how_it_ended;
     std::thread thread([&] {
         auto c = ok(theirs.connect(victim));
@@ -261,6 +352,8 @@ TEST_CASE("after a fence nothing of the client lands any more, on no channel, no
         auto const again = add(c);
         REQUIRE((!again && again.error().code == errc::fenced));
     });
+    disobedient_client third(cluster.node(), {.client = 100});
+    REQUIRE(third.write(8, 1, third.said.region_key) == IBV_WC_SUCCESS);
     while (!busy) std::this_thread::yield();
     std::vector<task<result<void>>> fences;
     auto const fence = [&](any_channel& by, client_id whom) -> task<result<void>> {
@@ -273,6 +366,8 @@ TEST_CASE("after a fence nothing of the client lands any more, on no channel, no
     std::this_thread::sleep_for(200ms);
     REQUIRE(word_at(cluster.node(), 0) == then);
     thread.join();
+    REQUIRE(third.write(8, 2, third.said.region_key) != IBV_WC_SUCCESS);
+    REQUIRE(word_at(cluster.node(), 8) == 1);
     REQUIRE((!how_it_ended && how_it_ended.error().code == errc::fenced));
     REQUIRE(word_at(cluster.node(), 0) == then);
     REQUIRE(then >= done); // of those that ended with an error some took effect, none that succeeded was lost
@@ -288,7 +383,8 @@ TEST_CASE("after a fence nothing of the client lands any more, on no channel, no
     REQUIRE(fences[1].take().error().code == errc::invalid_argument);
     for (std::size_t n = 0; n < 2; ++n) {
         REQUIRE(cluster.node(n).counters().fences == 2);
-        REQUIRE(cluster.node(n).counters().queue_pairs_torn_down == 2);
+        REQUIRE(cluster.node(n).counters().queue_pairs_torn_down == (n == 0 ? 3 : 2));
+        REQUIRE(cluster.node(n).counters().connections == 1); // mine
     }
     // Who was shut out shuts nobody out.
     REQUIRE(answer_to(cluster.node(), {.what = verbs::purpose::fence, .client = 100, .subject = 101}).what ==

@@ -48,7 +48,7 @@ setup_result<void> verbs_channel::make_queue_pair(queue_pair& q, rdma_cm_id& id)
     if (q.bounce_at == nullptr) q.bounce_at = static_cast<std::byte*>(memory_.allocate(bounce_ring::bytes, cache_line));
     q.device_number = memory_.use_with(**d);
     auto const key = memory_.key_of(q.bounce_at, bounce_ring::bytes, q.device_number);
-    if (!key) return setup_error(errc::out_of_memory, registration_failure(ENOMEM, bounce_ring::bytes));
+    if (!key) return setup_error(errc::out_of_memory, memory_.failure());
     q.bounce_key = *key;
     auto const queue = queue_of(**d);
     if (!queue) return queue.error();
@@ -157,7 +157,10 @@ void verbs_channel::look_for_late_ones() noexcept {
         // Soft-RoCE (Linux 6.1) may forget to go on after a request that waited for those before it (IBV_SEND_FENCE); a doorbell
         // without a request wakes it up, and costs a NIC nothing.
         ibv_send_wr* none = nullptr;
-        if (waited > 10ms && q->now == queue_pair::condition::up) (void)ibv_post_send(q->qp, nullptr, &none);
+        if (waited > 10ms && q->now == queue_pair::condition::up) {
+            (void)ibv_post_send(q->qp, nullptr, &none);
+            if (q->link->ended_by_peer()) fail(*q, make_error(errc::unreachable, q->node)); // before the NIC gives up
+        }
         if (waited > patience) fail(*q, make_error(errc::timed_out, q->node));
         if (waited > patience + 1s && q->now == queue_pair::condition::failing) give_up(*q);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fabric/verbs/cluster.hpp"
 
+#include <thread>
 #include <utility>
 
 #include <catena/fabric/local_fabric.hpp>
@@ -52,9 +53,10 @@ setup_error cluster::refusal(memory_node const& node, answer const& said) const 
     };
     switch (said.what) {
     case verdict::wrong_secret:
-        return because(errc::invalid_argument, secret_.any()
-                                                   ? "its secret is another one than that of " + options_.secret_file
-                                                   : "it asks for a secret: add secret=FILE to the URI");
+        return because(errc::invalid_argument,
+                       secret_.any() ? "its secret is another one than that of " + options_.secret_file +
+                                           (options_.read_only ? "" : " (that of readers needs access=read)")
+                                     : "it asks for a secret: add secret=FILE to the URI");
     case verdict::wrong_version:
         return because(errc::unsupported, "it speaks version " + std::to_string(said.version) +
                                               " of the protocol, this client version " +
@@ -74,15 +76,23 @@ setup_result<cluster::connection> cluster::ask(memory_node& node, request r, que
     r.access = options_.read_only ? access_rights::read : access_rights::write;
     r.run = node.run;
     constexpr int attempts = 3; // the second has the right challenge, unless a minute just ended
-    for (int attempt = 0; attempt < attempts; ++attempt) {
+    for (int attempt = 0; attempt < attempts;) {
         auto link = cm_link::to(node.at, source_ ? &*source_ : nullptr, node.name, until);
         if (!link) return link.error();
         if (make_queue_pair)
             if (auto const made = make_queue_pair(link->id()); !made) return made.error();
         r.challenge = node.challenge.load(std::memory_order_relaxed);
+        if (r.what != purpose::fence) r.subject = unguessable();
         r.proof = secret_.proof_of(r);
         auto reply = link->ask(r, until);
         if (!reply) return reply.error();
+        if (reply->mistaken && std::chrono::steady_clock::now() < until) {
+            // Others of this host may ask at the same time, again and again: each waits for another while.
+            std::this_thread::sleep_for(std::chrono::microseconds(500 + unguessable() % 8000));
+            continue;
+        }
+        if (reply->mistaken) return setup_error(errc::timed_out, "memory node " + node.name + ": too many ask at once");
+        ++attempt;
         node.challenge.store(reply->said.challenge, std::memory_order_relaxed);
         if (reply->said.what == verdict::stale_challenge) continue;
         if (reply->said.what != verdict::ok || reply->said.version != handshake_version)

@@ -262,11 +262,11 @@ setup_result<cm_link> cm_link::to(socket_address const& node, socket_address con
     }
     auto from = source != nullptr ? *source : socket_address{};
     auto to = node;
-    // Addresses that are reached over an interface without RDMA fail here with ENODEV.
+    // Addresses that are reached over an interface without RDMA fail here with ENODEV, hosts that do not answer with ETIMEDOUT.
+    constexpr auto no_way = "no such host, or no RDMA device leads there";
     if (rdma_resolve_addr(link.id_, source != nullptr ? from.get() : nullptr, to.get(), std::max(left(until), 1)) != 0)
-        return link.failed("no RDMA device leads there", errno);
-    if (auto const r = link.wait_for(RDMA_CM_EVENT_ADDR_RESOLVED, "no RDMA device leads there", until); !r)
-        return r.error();
+        return link.failed(no_way, errno);
+    if (auto const r = link.wait_for(RDMA_CM_EVENT_ADDR_RESOLVED, no_way, until); !r) return r.error();
     auto timeout = persistence_of(*link.id_).timeout;
     (void)rdma_set_option(link.id_, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout,
                           sizeof timeout); // older kernels: theirs
@@ -294,11 +294,13 @@ setup_result<cm_link::reply> cm_link::ask(request const& r, deadline until) {
     if (e.event == RDMA_CM_EVENT_ESTABLISHED || e.event == RDMA_CM_EVENT_REJECTED) {
         if (auto const said = parse<answer>(e.param.conn.private_data, e.param.conn.private_data_len))
             return reply{.said = *said, .accepted = e.event == RDMA_CM_EVENT_ESTABLISHED};
-        constexpr int nobody_listens =
-            8; // "invalid service ID" of the InfiniBand specification, table of rejection reasons
-        if (e.event == RDMA_CM_EVENT_REJECTED && e.status == nobody_listens)
+        // Of the InfiniBand specification, table of rejection reasons.
+        constexpr int invalid_service_id = 8, stale_connection = 10;
+        if (e.event == RDMA_CM_EVENT_REJECTED && e.status == stale_connection) return reply{.mistaken = true};
+        if (e.event == RDMA_CM_EVENT_REJECTED && e.status == invalid_service_id)
             return setup_error(errc::unreachable, "memory node " + name_ + ": no server listens there");
-        return setup_error(errc::unreachable, "memory node " + name_ + ": what listens there is no catena-memd");
+        return setup_error(errc::unreachable, "memory node " + name_ + ": what listens there is no catena-memd (" +
+                                                  rdma_event_str(e.event) + ' ' + std::to_string(e.status) + ')');
     }
     if (e.event == RDMA_CM_EVENT_UNREACHABLE) return failed("does not answer", ETIMEDOUT);
     return setup_error(errc::unreachable, "memory node " + name_ + ": cannot connect: " + rdma_event_str(e.event));

@@ -63,8 +63,11 @@ public:
     /// Asks, with the queue pair of this link if it has one. Accepted or rejected, there is an answer. Errors: unreachable (nobody
     /// listens there, or something else than a catena-memd), timed_out.
     struct reply {
-        verbs::answer said;
+        verbs::answer said{};
         bool accepted = false;
+        /// There is no answer: to the host there this looks like a connection that it has, since another request without a queue
+        /// pair is on its way, or the number of the queue pair was that of one that just ended. Ask again, with another link.
+        bool mistaken = false;
     };
     [[nodiscard]] setup_result<reply> ask(request const& r, deadline until);
 

@@ -3,10 +3,24 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include <sys/resource.h>
 
 namespace catena::verbs {
+
+namespace {
+
+/// By RDMA devices, for this process: what the kernel compares with its limit.
+[[nodiscard]] std::uint64_t locked_bytes() {
+    std::ifstream status("/proc/self/status");
+    std::uint64_t kib = 0;
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("VmPin:")) kib = std::strtoull(line.c_str() + 6, nullptr, 10);
+    return kib * 1024;
+}
+
+} // namespace
 
 setup_result<device*> device_table::of(ibv_context* context) {
     std::lock_guard const lock(mutex_);
@@ -26,11 +40,18 @@ setup_result<device*> device_table::of(ibv_context* context) {
     return &devices_.emplace_back(std::move(d));
 }
 
+void device_table::forget(device const& d) {
+    std::lock_guard const lock(mutex_);
+    devices_.remove_if([&](device const& x) { return &x == &d; });
+}
+
 std::string registration_failure(int number, std::size_t bytes) {
     auto text = "cannot register " + std::to_string(bytes) + " bytes with the RDMA device: " + std::strerror(number);
     rlimit limit{};
-    if (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
-        text += "; the limit of locked memory is " + std::to_string(limit.rlim_cur) +
+    auto const locked = locked_bytes();
+    if (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < locked + bytes)
+        text += "; " + std::to_string(locked) + " are locked already, and the limit of locked memory is " +
+                std::to_string(limit.rlim_cur) +
                 " bytes: raise it (ulimit -l unlimited, or LimitMEMLOCK=infinity in the systemd unit)";
     return text;
 }

@@ -3,7 +3,7 @@
 // Thread safety: device_table by any thread; the rest is immutable.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -38,13 +38,15 @@ class device_table {
 public:
     /// The one of a connection, opened at the first call. Errors: unsupported (no atomics between remote clients), out_of_memory.
     [[nodiscard]] setup_result<device*> of(ibv_context* context);
+    /// It is gone, and nothing of it is used any more.
+    void forget(device const& d);
 
 private:
     std::mutex mutex_;
-    std::deque<device> devices_; ///< never moves
+    std::list<device> devices_; ///< they never move
 };
 
-/// What registering memory failed with, and what to do about it.
+/// What registering so many further bytes failed with, and what to do about it.
 [[nodiscard]] std::string registration_failure(int number, std::size_t bytes);
 
 } // namespace catena::verbs

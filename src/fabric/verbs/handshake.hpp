@@ -7,8 +7,10 @@
 //   connect   a queue pair for this client                    accepted, status ok
 //   fence     shut `subject` out                              rejected, status ok when none of its queue pairs is left
 // Secret    The mac is keyed with the secret and covers the whole request. It holds for the challenge of the memory node that it
-//           names, which is a new one each minute; a request with another one is answered with `stale_challenge` and the right
-//           one, so who listens on the wire cannot repeat a request for long, and nobody learns the secret.
+//           names, which is a new one each minute; a request with another one, or that came already, is answered with
+//           `stale_challenge` and the right one. So who listens on the wire cannot repeat a request, and nobody learns the secret.
+//           Readers may have a secret of their own, which proves requests with access_rights::read alone.
+// Strangers Who has not proved that he knows the secret is told the challenge and that there is a secret, nothing of the region.
 // Run       A memory node has a number that is new at each start. A client names the one that it met first; after a restart it is
 //           refused (`restarted`): the list of the fenced died with the server, so an old client may be a fenced one.
 // Thread safety: pure functions and plain values.
@@ -34,7 +36,7 @@ enum class purpose : std::uint8_t { hello = 1, connect = 2, fence = 3 };
 enum class access_rights : std::uint8_t { write = 0, read = 1 };
 enum class verdict : std::uint8_t {
     ok = 0,
-    stale_challenge = 1, ///< ask again with the challenge of this answer
+    stale_challenge = 1, ///< ask again with the challenge of this answer, and another number
     wrong_secret = 2,
     wrong_version = 3, ///< `version` says which one the memory node speaks
     fenced = 4,
@@ -52,7 +54,7 @@ struct request {
     purpose what = purpose::hello;
     access_rights access = access_rights::write;
     std::uint64_t client = 0;  ///< who asks; 0: anonymous
-    std::uint64_t subject = 0; ///< fence: whom
+    std::uint64_t subject = 0; ///< fence: whom; else a number that the client uses once
     std::uint64_t run = 0;     ///< of the memory node, as the client met it first; 0: not yet
     std::uint64_t challenge = 0;
     mac proof{};
@@ -66,11 +68,11 @@ struct answer {
     std::uint8_t wants_secret = 0;
     std::uint64_t run = 0;
     std::uint64_t challenge = 0;
-    std::uint64_t region_bytes = 0;
-    std::uint64_t region_address = 0;
-    std::uint32_t region_key = 0; ///< connect: for READ alone, or for everything, as was asked
-    std::uint32_t most_connections = 0;
-    std::uint64_t pool_uuid_high = 0; ///< of the superblock; 0: no pool yet
+    std::uint64_t region_bytes = 0;     ///< from here on: 0 unless `what` is ok
+    std::uint64_t region_address = 0;   ///< connect
+    std::uint32_t region_key = 0;       ///< connect: for READ alone, or for everything, as was asked
+    std::uint32_t most_connections = 0; ///< too_many: how many there may be
+    std::uint64_t pool_uuid_high = 0;   ///< of the superblock; 0: no pool yet
     std::uint64_t pool_uuid_low = 0;
     std::uint64_t incarnation = 0;
 };

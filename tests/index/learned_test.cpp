@@ -412,8 +412,8 @@ struct stale_view : fixture<Index> {
         return other.s.stats().round_trips - begin;
     }
 
-    static constexpr std::uint64_t before = scaled(10'000);
-    static constexpr std::uint64_t after = 2 * before;
+    std::uint64_t const before = scaled(10'000);
+    std::uint64_t const after = 2 * before;
     local_client other{this->w.join()};
     Index seen = ok(Index::open(other.s, "t", 0));
     calls<Index, local_session> second{seen, other.s};

@@ -18,7 +18,7 @@
 
 namespace catena::test {
 
-inline constexpr std::size_t population = scaled(30'000);
+inline std::size_t const population = scaled(30'000);
 inline constexpr std::size_t turnovers = sanitized ? 10 : 40;
 
 /// Nodes after the last turnover over nodes after the first. leaving(size) says which member goes next; key_of(i) is the

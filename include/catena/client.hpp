@@ -97,9 +97,9 @@ public:
     ///     size   bytes of each memory node (K, M, G, KiB, MiB, GiB); needed to create, optional to join
     ///     nodes  memory nodes, 1 to 64 (default 1)
     ///     keep   yes: the segment outlives its last process (default no: the last one out removes it, contents and all)
-    ///     lease  milliseconds until a silent client counts as dead (default 1000)
+    ///     lease  milliseconds until a silent client counts as dead: to create (default 1000), optional to join
     ///     access read: this client only matches; what would write ends with errc::read_only (default write)
-    ///     secret verbs: a file with the secret of the servers;  device  verbs: RDMA device, "mlx5_0" or "mlx5_0:PORT:GID"
+    ///     secret verbs: a file with the servers' secret, or that for readers;  device  verbs: "mlx5_0" or "mlx5_0:PORT:GID"
     /// Errors: invalid_argument (names the part of the URI), bad_format (names the field that differs),
     /// already_exists (a stale segment: says how to remove it), out_of_memory, unsupported, full, not_found (no pool on the
     /// servers), unreachable.

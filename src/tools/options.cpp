@@ -67,6 +67,8 @@ Examples:
                                                        which way to store is best for this trace?
   catena-replay trace.jsonl --clients 8 --pool 'shm:demo?size=1GiB'
                                                        eight engines that share what they publish
+  catena-replay trace.jsonl --pool 'verbs://10.0.0.1,10.0.0.2?secret=/etc/catena/secret'
+                                                       over RDMA, on servers catena-memd
   catena-replay trace.jsonl --json - 2>/dev/null | jq .match.round_trips
 
 Exit status: 0 done (also when Ctrl-C ended it early; what was measured is printed), 1 the replay
@@ -109,7 +111,8 @@ result<settings, exit_code> parse_arguments(int argc, char const* const* argv) {
 
     app.option_defaults()->group("Index");
     app.add_option("--pool", s.pool,
-                   "Where the remote memory is:\nlocal:?size=1GiB&nodes=2 or shm:NAME?size=1GiB&nodes=2")
+                   "Where the remote memory is:\nlocal:?size=1GiB&nodes=2, shm:NAME?size=1GiB&nodes=2 or\n"
+                   "verbs://HOST:PORT,HOST:PORT (catena-pool --help)")
         ->option_text(fmt::format("URI [{}]", s.pool));
     auto* const index = app.add_option("--index", s.index, joined(indexes));
     index->option_text(fmt::format("NAME [{}]", s.index))->check(one_of(indexes, "index"));

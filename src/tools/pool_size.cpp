@@ -57,6 +57,14 @@ std::string with_size(std::string_view uri, std::uint64_t bytes) {
     return out + "size=" + exact_size(bytes);
 }
 
+std::string advice_to_enlarge(std::string_view uri, std::uint64_t bytes) {
+    if (uri.starts_with("verbs:"))
+        return "give each memory node more (catena-memd --size " + exact_size(bytes) +
+               "), then make the pool again (catena-pool create)";
+    auto const advice = "try --pool '" + with_size(uri, bytes) + "'";
+    return uri.starts_with("local:") ? advice : advice + " under another name: a pool that exists keeps its size";
+}
+
 std::uint64_t size_of(std::string_view uri) {
     auto const at = find_size(uri);
     return at.found ? parse_size(uri.substr(at.first, at.length)).value_or(0) : 0;

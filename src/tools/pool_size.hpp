@@ -26,6 +26,9 @@ struct pool_use {
 /// The same URI with another size: "local:?size=1MiB&nodes=2" -> "local:?size=1GiB&nodes=2". Adds one if there is none.
 [[nodiscard]] std::string with_size(std::string_view uri, std::uint64_t bytes);
 
+/// What to do where a pool is too small, in words; bytes: of each memory node.
+[[nodiscard]] std::string advice_to_enlarge(std::string_view uri, std::uint64_t bytes);
+
 /// The size that a URI names, 0 if it names none that can be read.
 [[nodiscard]] std::uint64_t size_of(std::string_view uri);
 

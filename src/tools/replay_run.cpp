@@ -43,7 +43,7 @@ result<clients, exit_code> open_clients(settings const& s, std::uint64_t expecte
             auto const& why = opened.error();
             complain("cannot open the pool \"{}\": {}", s.pool, why.message);
             if (why.code == errc::out_of_memory)
-                complain("try --pool '{}'", with_size(s.pool, sufficient_node_size(expected_use(s, expected_blocks))));
+                complain("{}", advice_to_enlarge(s.pool, sufficient_node_size(expected_use(s, expected_blocks))));
             return why.code == errc::invalid_argument ? exit_usage : exit_failed;
         }
         all.push_back(std::move(*opened));
@@ -75,8 +75,7 @@ void explain_failure(settings const& s, client const& pool, trace const& request
     use.memory_nodes = now.memory_nodes;
     complain("the pool is full: {} of {} are taken; the whole trace has {} different blocks",
              human_size(now.pool_bytes_taken), human_size(now.pool_bytes), with_thousands(use.blocks_expected));
-    complain("try --pool '{}'{}", with_size(s.pool, sufficient_node_size(use)),
-             s.pool.starts_with("local:") ? "" : " under another name: a pool that exists keeps its size");
+    complain("{}", advice_to_enlarge(s.pool, sufficient_node_size(use)));
 }
 
 // Counts the blocks of the requests that were done only if not all were.

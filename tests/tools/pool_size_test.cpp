@@ -14,6 +14,11 @@ TEST_CASE("the size in a pool's URI is replaced, the rest stays", "[tools]") {
     CHECK(with_size("shm:x?mysize=2", gib) == "shm:x?mysize=2&size=1GiB");
     CHECK(with_size("shm:x", gib) == "shm:x?size=1GiB");
     CHECK(with_size("local:?", gib) == "local:?size=1GiB");
+    CHECK(advice_to_enlarge("local:", gib) == "try --pool 'local:?size=1GiB'");
+    CHECK(advice_to_enlarge("shm:x?size=4K", gib) ==
+          "try --pool 'shm:x?size=1GiB' under another name: a pool that exists keeps its size");
+    CHECK(advice_to_enlarge("verbs://a,b", gib) == "give each memory node more (catena-memd --size 1GiB), then make "
+                                                   "the pool again (catena-pool create)");
     CHECK(size_of("local:?nodes=2&size=1GiB") == gib);
     CHECK(size_of("local:?nodes=2") == 0);
     CHECK(size_of("local:?size=huge") == 0);

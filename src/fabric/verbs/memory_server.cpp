@@ -141,7 +141,8 @@ setup_result<void> memory_server::implementation::start() {
         if (!secret_.any()) return setup_error(errc::invalid_argument, "a secret for readers needs one for writers");
         readers_secret_ = *read;
     }
-    auto const listen = options_.listen.empty() ? ":" + std::to_string(default_memory_node_port) : options_.listen;
+    auto const any = std::string(":").append(std::to_string(default_memory_node_port));
+    auto const listen = options_.listen.empty() ? any : options_.listen;
     auto at = resolve_name(listen, true);
     if (!at) return at.error();
     auto events = make_event_channel();

@@ -43,4 +43,15 @@ CLI::Validator a_size() {
         "");
 }
 
+std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv) {
+    if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+    std::vector<std::string_view> known;
+    auto const commands = app.get_subcommands([](CLI::App const*) { return true; });
+    for (auto const* each : commands) {
+        if (each->get_name() == argv[1]) return std::nullopt;
+        known.push_back(each->get_name());
+    }
+    return fmt::format("there is no command \"{}\"; there are: {}", argv[1], joined(known));
+}
+
 } // namespace catena::tools

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,5 +24,8 @@ namespace catena::tools {
 
 /// A size as parse_size reads it.
 [[nodiscard]] CLI::Validator a_size();
+
+/// What to say if the first argument is no command of `app`: CLI11 would say that a command is missing.
+[[nodiscard]] std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv);
 
 } // namespace catena::tools

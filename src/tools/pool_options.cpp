@@ -5,9 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <catena/version.hpp>
@@ -42,18 +40,6 @@ void add_output(CLI::App& command, pool_settings& s, bool& no_progress, bool wit
     if (with_progress)
         command.add_flag("--no-progress", no_progress, "No progress line (there is one on a terminal only)");
     command.set_help_flag("-h,--help", "This text")->group("Output");
-}
-
-// CLI11 would say that a command is missing.
-std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv) {
-    if (argc < 2 || argv[1][0] == '-') return std::nullopt;
-    std::vector<std::string_view> known;
-    auto const commands = app.get_subcommands([](CLI::App const*) { return true; });
-    for (auto const* each : commands) {
-        if (each->get_name() == argv[1]) return std::nullopt;
-        known.push_back(each->get_name());
-    }
-    return fmt::format("there is no command \"{}\"; there are: {}", argv[1], joined(known));
 }
 
 // Why this cannot be done to that pool, whatever is on it; nothing if it may be tried.

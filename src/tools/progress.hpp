@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "tools/replay.hpp"
+#include "tools/replay_state.hpp"
 
 namespace catena::tools {
 

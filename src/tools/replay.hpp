@@ -20,19 +20,11 @@
 #include <catena/client.hpp>
 
 #include "tools/chains.hpp"
+#include "tools/replay_state.hpp"
 #include "tools/samples.hpp"
 #include "tools/trace.hpp"
 
 namespace catena::tools {
-
-/// How far a replay is; numbers of threads that are still at work are a moment old.
-struct replay_state {
-    std::uint64_t requests = 0; ///< done
-    std::uint64_t of = 0;       ///< all there are
-    std::uint64_t blocks = 0;
-    std::uint64_t hit_blocks = 0;
-    double seconds = 0;
-};
 
 struct replay_options {
     unsigned threads = 1;

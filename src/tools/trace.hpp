@@ -17,6 +17,7 @@ struct request {
     std::uint64_t first_id = 0;     ///< index into trace::ids
     std::uint32_t id_count = 0;     ///< at least 1
     std::uint32_t input_length = 0; ///< tokens, at least 1
+    std::uint64_t timestamp = 0;    ///< milliseconds; 0 in a generated trace
 };
 
 /// Equal ids mean equal prefixes: each id stands for its own block and all before it.

@@ -113,7 +113,8 @@ result<loaded_trace, trace_problem> load_trace(std::istream& in, std::string nam
         request const r{.line = number,
                         .first_id = read.ids.size(),
                         .id_count = static_cast<std::uint32_t>(parsed->ids.size()),
-                        .input_length = parsed->input_length};
+                        .input_length = parsed->input_length,
+                        .timestamp = parsed->timestamp};
         if (options.block_tokens && blocks_for(r.input_length, *options.block_tokens) != r.id_count) {
             unreadable.add(number, misfit(r, *options.block_tokens));
             continue;

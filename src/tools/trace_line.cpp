@@ -58,15 +58,17 @@ result<trace_line, line_problem> parse_trace_line(std::string_view line) {
     }
     if (!object.is_object()) return line_problem{fmt::format("{}, not a JSON object", object.type_name())};
 
-    for (auto const* field : {"timestamp", "output_length"})
-        if (auto const value = count_field(object, field); !value) return value.error();
+    auto const timestamp = count_field(object, "timestamp");
+    if (!timestamp) return timestamp.error();
+    if (auto const unused = count_field(object, "output_length"); !unused) return unused.error();
     auto const input_length = count_field(object, "input_length");
     if (!input_length) return input_length.error();
     if (*input_length == 0) return line_problem{"\"input_length\" is 0"};
     if (*input_length > std::numeric_limits<std::uint32_t>::max()) return line_problem{"\"input_length\" is too large"};
     auto ids = ids_field(object);
     if (!ids) return ids.error();
-    return trace_line{.input_length = static_cast<std::uint32_t>(*input_length), .ids = std::move(*ids)};
+    return trace_line{
+        .timestamp = *timestamp, .input_length = static_cast<std::uint32_t>(*input_length), .ids = std::move(*ids)};
 }
 
 } // namespace catena::tools

@@ -16,6 +16,7 @@
 namespace catena::tools {
 
 struct trace_line {
+    std::uint64_t timestamp = 0; ///< milliseconds
     std::uint32_t input_length = 0;
     std::vector<std::uint64_t> ids;
 };

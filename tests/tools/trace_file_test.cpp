@@ -18,8 +18,8 @@ namespace {
 std::string valid(std::uint64_t first_id, unsigned blocks) {
     std::string ids;
     for (unsigned i = 0; i < blocks; ++i) ids += (i == 0 ? "" : ", ") + std::to_string(first_id + i);
-    return R"({"timestamp": 0, "input_length": )" + std::to_string(512 * blocks - 100) +
-           R"(, "output_length": 1, "hash_ids": [)" + ids + "]}";
+    return R"({"timestamp": )" + std::to_string(10 * first_id) + R"(, "input_length": )" +
+           std::to_string(512 * blocks - 100) + R"(, "output_length": 1, "hash_ids": [)" + ids + "]}";
 }
 
 catena::result<loaded_trace, trace_problem> load(std::string const& text, trace_options const& options = {}) {
@@ -38,6 +38,7 @@ TEST_CASE("a trace is read line by line and held compactly", "[tools]") {
     CHECK(t.block_tokens == 512);
     REQUIRE(t.requests.size() == 2);
     CHECK(t.requests[1].line == 2);
+    CHECK(t.requests[1].timestamp == 70);
     CHECK(t.requests[1].input_length == 924);
     auto const ids = t.ids_of(t.requests[1]);
     CHECK(std::vector(ids.begin(), ids.end()) == std::vector<std::uint64_t>{7, 8});

@@ -22,6 +22,7 @@ TEST_CASE("a line of the Mooncake format is a request", "[tools]") {
     auto const parsed = parse_trace_line(
         R"({"timestamp": 274, "input_length": 695, "output_length": 52, "hash_ids": [46, 47, 18446744073709551615]})");
     REQUIRE(parsed);
+    CHECK(parsed->timestamp == 274);
     CHECK(parsed->input_length == 695);
     CHECK(parsed->ids == std::vector<std::uint64_t>{46, 47, 18446744073709551615ULL});
 }

@@ -52,7 +52,7 @@ struct program_run {
     std::string err;
 };
 
-/// Empty if the build does not say where the program is; so are sim_program and pool_program.
+/// Empty if the build does not say where the program is; so are the other programs.
 [[nodiscard]] inline std::string replay_program() {
 #if defined(CATENA_REPLAY_PROGRAM)
     return CATENA_REPLAY_PROGRAM;
@@ -72,6 +72,14 @@ struct program_run {
 [[nodiscard]] inline std::string pool_program() {
 #if defined(CATENA_POOL_PROGRAM)
     return CATENA_POOL_PROGRAM;
+#else
+    return "";
+#endif
+}
+
+[[nodiscard]] inline std::string trace_program() {
+#if defined(CATENA_TRACE_PROGRAM)
+    return CATENA_TRACE_PROGRAM;
 #else
     return "";
 #endif
@@ -104,6 +112,9 @@ struct program_run {
 }
 [[nodiscard]] inline program_run run_pool(std::vector<std::string> const& arguments) {
     return run_program(pool_program(), arguments);
+}
+[[nodiscard]] inline program_run run_trace(std::vector<std::string> const& arguments) {
+    return run_program(trace_program(), arguments);
 }
 
 } // namespace catena::test

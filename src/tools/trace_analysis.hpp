@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // trace_analysis: everything that catena-trace analyze says about a trace. The parts are in headers of their own.
 //
-// Memory: bounded by the trace, some 40 bytes for each of its block accesses at the worst moment.
+// Memory: bounded by the trace, some 40 bytes for each of its block accesses at the worst moment, some 60 if nearly all of
+// them are violations.
 // Thread safety: pure functions.
 #pragma once
 

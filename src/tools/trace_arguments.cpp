@@ -54,8 +54,8 @@ How the figures are made. All are exact, percentiles by nearest rank.
                (id, id + 1, ...), above or below their median. What equals a median is left out.
   Zipf         most likely exponent for the use counts, ranked, over all blocks of the trace
 
-Memory: some 40 bytes for each block of each request of the largest trace, whatever else is in it.
-Time: about a microsecond for each.
+Memory: some 40 bytes for each block of each request of the largest trace, some 60 if its ids are
+no chains. Time: about a microsecond for each.
 
 Examples:
   catena-trace analyze conversation.jsonl

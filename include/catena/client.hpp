@@ -35,7 +35,7 @@ struct client_options {
     std::size_t client_cache_bytes =
         64U << 20U;                           ///< bound of what this process remembers of the index: nodes, placements
     std::size_t hot_cache_bytes = 64U << 20U; ///< extents: bound of copies of those that are often read; 0: none
-    bool warm_up = true; ///< extents: learn at open where all of them are (24 bytes each), else as they are met
+    bool warm_up = true; ///< extents: learn at open where all of them are (25 bytes each), else as they are met
     std::size_t max_sessions = 64;            ///< bound of calls in parallel (each keeps up to about 1 MiB)
     std::chrono::milliseconds patience{2000}; ///< how long a call may wait for locks before errc::contended
 };

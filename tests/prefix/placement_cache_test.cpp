@@ -144,3 +144,42 @@ TEST_CASE("placements: threads never see a mix of two entries", "[extents]") {
     });
     REQUIRE(found > 0);
 }
+
+TEST_CASE("placements: the cache grows with its entries and loses none on the way", "[extents]") {
+    placement_cache cache(64U << 20U);
+    auto const begin = cache.bytes_in_use();
+    constexpr std::uint64_t entries = 20'000;
+    for (std::uint64_t n = 0; n < entries; ++n) {
+        cache.put(key(n), made_of(n, 0));
+        if (n % 997 != 0) continue;
+        for (std::uint64_t k = 0; k <= n; ++k)
+            REQUIRE((cache.find(key(k)) && same(*cache.find(key(k)), made_of(k, 0))));
+    }
+    REQUIRE(cache.bytes_used() == entries * placement_cache::entry_bytes);
+    REQUIRE(cache.bytes_in_use() > begin);
+    REQUIRE(cache.bytes_in_use() <= 16 * cache.bytes_used() + 16 * one_set);
+    REQUIRE(cache.bytes_in_use() < cache.capacity_bytes() / 4);
+    for (std::uint64_t n = 0; n < entries; n += 2) cache.drop(key(n), made_of(n, 0).extent);
+    for (std::uint64_t n = 0; n < entries; ++n) REQUIRE(cache.find(key(n)).has_value() == (n % 2 == 1));
+}
+
+TEST_CASE("placements: while the cache grows threads find their entries whole, or not", "[extents]") {
+    placement_cache cache(1U << 20U);
+    constexpr std::uint64_t entries = 3'000;
+    constexpr std::uint64_t versions = 4;
+    constexpr std::size_t threads = 3;
+    run_threads(threads, [&](std::size_t thread) {
+        for (std::uint64_t version = 0; version < versions; ++version)
+            for (std::uint64_t n = thread; n < entries; n += threads) {
+                cache.put(key(n), made_of(n, version));
+                auto const other = mix64(n + version) % entries;
+                auto const seen = cache.find(key(other));
+                bool known = !seen;
+                for (std::uint64_t v = 0; v < versions && !known; ++v) known = same(*seen, made_of(other, v));
+                expect(known, "an entry that nobody put for key " + std::to_string(other));
+            }
+    });
+    std::uint64_t kept = 0;
+    for (std::uint64_t n = 0; n < entries; ++n) kept += cache.find(key(n)) ? 1 : 0;
+    REQUIRE(kept > entries * 99 / 100); // those that a split overtook are few
+}

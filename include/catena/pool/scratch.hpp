@@ -12,6 +12,7 @@
 #include <memory_resource>
 #include <span>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,14 @@ public:
         auto* const memory = static_cast<T*>(bytes(count * sizeof(T)));
         std::uninitialized_value_construct_n(memory, count);
         return {memory, count};
+    }
+
+    /// Memory for so many objects, each of which is assigned before it is read: for what is larger than most operations need, as
+    /// to clear it costs more than to use it.
+    template <typename T>
+    [[nodiscard]] std::span<T> room_for(std::size_t count) {
+        static_assert(alignof(T) <= cache_line && std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+        return {static_cast<T*>(bytes(count * sizeof(T))), count};
     }
 
     /// Words of a node image: not initialised, aligned to a cache line.

@@ -43,8 +43,8 @@ public:
 
     /// Takes its memory from `memory`, which belongs to nobody else.
     extent_list(scratch& memory, std::size_t most)
-        : memory_(memory), listed_(memory.take<listed_extent>(most)),
-          table_(memory.take<std::uint32_t>(std::bit_ceil(2 * most))), begin_(memory.mark()) {
+        : memory_(memory), listed_(memory.room_for<listed_extent>(most)),
+          table_(memory.room_for<std::uint32_t>(std::bit_ceil(2 * most))), begin_(memory.mark()) {
         clear();
     }
 

@@ -27,7 +27,7 @@ class extent_plan {
 public:
     /// For at most `most` extents; images: memory for what is read of them, which belongs to nobody else.
     extent_plan(State& state, std::size_t most, scratch& memory, scratch& images)
-        : state_(state), list_(images, most), asked_(memory.template take<block_hash>(most)) {}
+        : state_(state), list_(images, most), asked_(memory.template room_for<block_hash>(most)) {}
 
     /// What to read.
     [[nodiscard]] extent_list& list() noexcept { return list_; }
@@ -58,13 +58,14 @@ public:
             last = p;
             begin = head;
             auto const end = std::min(head + window, w.chain.size());
-            for (auto i = p->branched ? head + 1 : end; i < end; ++i) {
-                auto const branch = state_.placements.find(w.chain[i]);
-                if (!branch) continue;
-                if (!list(w, i, *branch)) return;
-                last = branch;
-                begin = i;
-            }
+            if (p->branched) // a branch begins within the slots of what it branches off, or behind the last of them
+                for (auto i = head + 1; i < std::min(end, begin + last->extent.slots() + 1); ++i) {
+                    auto const branch = state_.placements.find(w.chain[i]);
+                    if (!branch) continue;
+                    if (!list(w, i, *branch)) return;
+                    last = branch;
+                    begin = i;
+                }
             if (last->behind != 0) next = last->next();
         }
         if (!last || !w.slots.empty()) return;

@@ -53,8 +53,8 @@ public:
     extent_walker(Session& s, State& state, std::span<chain_walk> walks)
         : s_(s), state_(state), walks_(walks), memory_(s.scratches()), images_(s.scratches()),
           plan_(state, most_listed(walks), *memory_, *images_), list_(plan_.list()),
-          ops_(memory_->template take<op>(2 * most_listed(walks) + news_errand<State>::most_ops)),
-          found_(memory_->template take<std::optional<extent_ref>>(most_listed(walks))), news_(state, *memory_) {}
+          ops_(memory_->template room_for<op>(2 * most_listed(walks) + news_errand<State>::most_ops)),
+          found_(memory_->template room_for<std::optional<extent_ref>>(most_listed(walks))), news_(state, *memory_) {}
 
     /// Walks all chains to their ends, or deadlines: after that no round trip begins for them.
     [[nodiscard, gnu::noinline]] task<result<void>> run() {

@@ -102,7 +102,7 @@ elseif(step STREQUAL "add_subdirectory")
   set(dir "${work}/add_subdirectory")
   file(REMOVE_RECURSE "${dir}")
   # Not optimised, as it builds all of catena::client again.
-  must_succeed(${configure} -B "${dir}" "-DCATENA_SOURCE_DIR=${catena_source}" -DCMAKE_BUILD_TYPE=Debug
+  must_succeed(${configure} -B "${dir}" "-DCATENA_SOURCE_DIR=${catena_source}" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0
     "-DCATENA_VERBS=${verbs}" "-DWITH_VERBS=${verbs}")
   foreach(name IN ITEMS test example bench)
     file(GLOB unwanted "${dir}/catena/*/${name}_*" "${dir}/catena/${name}s")

@@ -5,6 +5,10 @@
 #include <cstddef>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "tools/units.hpp"
+
 namespace catena::tools {
 namespace {
 
@@ -33,19 +37,22 @@ private:
     unsigned begun_ = 0;
 };
 
-void describe(trace_analysis& out, trace const& t) {
+void describe(trace_analysis& out, trace const& t, trace_cut const& cut) {
     out.name = t.name;
-    out.block_tokens = t.block_tokens;
+    out.block_tokens = cut.block_tokens;
+    out.trace_block_tokens = t.block_tokens;
+    out.full_blocks_only = cut.full_blocks_only;
     out.requests = t.requests.size();
     std::vector<std::uint32_t> blocks;
     auto first = t.requests.front().timestamp;
     auto last = first;
     for (auto const& r : t.requests) {
-        out.accesses += r.id_count;
+        auto const count = cut.blocks(r);
+        out.accesses += count;
         out.tokens += r.input_length;
         first = std::min(first, r.timestamp);
         last = std::max(last, r.timestamp);
-        blocks.push_back(r.id_count);
+        blocks.push_back(static_cast<std::uint32_t>(count));
     }
     out.span_ms = last - first;
     out.blocks_of_requests = make_distribution(std::move(blocks));
@@ -53,18 +60,37 @@ void describe(trace_analysis& out, trace const& t) {
 
 } // namespace
 
+trace_cut cut_of(trace const& t, analysis_options const& options) {
+    return {.block_tokens = options.block_tokens.value_or(t.block_tokens),
+            .full_blocks_only = options.full_blocks_only};
+}
+
+std::optional<std::string> unfit(trace const& t, analysis_options const& options) {
+    auto const cut = cut_of(t, options);
+    if (auto why = unfit(t, cut)) return why;
+    std::uint64_t blocks = 0;
+    for (auto const& r : t.requests) blocks += cut.blocks(r);
+    if (blocks > most_accesses)
+        return fmt::format("{} blocks in all, more than {}: take fewer requests with --limit", with_thousands(blocks),
+                           with_thousands(most_accesses));
+    if (blocks == 0)
+        return fmt::format("no request has a full block of {} tokens: leave out --full-blocks-only", cut.block_tokens);
+    return std::nullopt;
+}
+
 trace_analysis analyze(trace t, analysis_options const& options) {
     trace_analysis out;
-    out.full_blocks_only = options.full_blocks_only;
-    if (options.full_blocks_only) out.left_out = leave_out_partial_blocks(t);
-    describe(out, t);
+    auto const cut = cut_of(t, options);
+    out.left_out = leave_out_unused(t, cut);
+    describe(out, t, cut);
     steps step(options, t.requests.size());
     step.next("numbering blocks");
-    auto const blocks = number_blocks(t);
-    out.unique = blocks.unique();
+    auto blocks = number_blocks(t);
     out.validity = blocks.validity;
     step.next("order and shape");
     out.order = order_of(t, blocks);
+    blocks = cut_blocks(std::move(blocks), t, cut);
+    out.unique = blocks.unique_blocks();
     t = {};
     out.unbounded = serve_unbounded(blocks);
     out.shape = shape_of(blocks);

@@ -2,12 +2,13 @@
 // trace_analysis: everything that catena-trace analyze says about a trace. The parts are in headers of their own.
 //
 // Memory: bounded by the trace, some 40 bytes for each of its block accesses at the worst moment, some 60 if nearly all of
-// them are violations.
+// them are violations. Cutting it to smaller blocks (trace_cut.hpp) hardly takes more.
 // Thread safety: pure functions.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "tools/trace.hpp"
 #include "tools/trace_blocks.hpp"
 #include "tools/trace_caches.hpp"
+#include "tools/trace_cut.hpp"
 #include "tools/trace_distribution.hpp"
 #include "tools/trace_order.hpp"
 #include "tools/trace_reuse.hpp"
@@ -34,7 +36,8 @@ struct cache_size {
 
 struct trace_analysis {
     std::string name;
-    std::uint32_t block_tokens = 0;
+    std::uint32_t block_tokens = 0;       ///< of the blocks analysed
+    std::uint32_t trace_block_tokens = 0; ///< of those in the trace, from which they are cut
     bool full_blocks_only = false;
     std::uint64_t skipped_lines = 0; ///< they were no request
     std::uint64_t left_out = 0;      ///< requests without a full block, if only those count
@@ -50,19 +53,25 @@ struct trace_analysis {
     std::vector<cache_size> caches;
     block_reuse reuse;
     trie_shape shape;
-    id_order order;
+    id_order order; ///< of the trace's own ids and blocks, which cutting leaves as they are
     use_skew skew;
 };
 
 struct analysis_options {
     std::vector<double> cache_percent{1, 2, 5, 10, 20, 50, 100};
     bool full_blocks_only = false;
+    std::optional<std::uint32_t> block_tokens{}; ///< cut the trace's blocks to so many tokens; must divide them
     /// Told now and then what is being done and how much of all is done, from 0 to 1.
     std::function<void(std::string_view, double)> progress{};
 };
 
-/// Takes the trace, to give its memory back as soon as it is not needed. Requires at least one request (with
-/// full_blocks_only, one that has a full block), and at most most_accesses ids.
+/// How these options cut that trace.
+[[nodiscard]] trace_cut cut_of(trace const& t, analysis_options const& options);
+
+/// Why a trace cannot be analysed with these options, in words; nothing if it can.
+[[nodiscard]] std::optional<std::string> unfit(trace const& t, analysis_options const& options);
+
+/// Takes the trace, to give its memory back as soon as it is not needed. Requires that it is not unfit.
 [[nodiscard]] trace_analysis analyze(trace t, analysis_options const& options = {});
 
 /// At most 100 columns wide; traces stand side by side, three in a row of columns.

@@ -126,6 +126,7 @@ json of(trace_analysis const& a) {
     return {{"trace", a.name},
             {"skipped_lines", a.skipped_lines},
             {"block_tokens", a.block_tokens},
+            {"trace_block_tokens", a.trace_block_tokens},
             {"full_blocks_only", a.full_blocks_only},
             {"requests_left_out", a.left_out},
             {"requests", a.requests},

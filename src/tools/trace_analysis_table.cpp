@@ -90,6 +90,9 @@ void about(columns& c) {
         c.line("left out: less than one full block", [](auto const& a) { return number(a.left_out); });
     c.line("time from the first to the last", [](auto const& a) { return in_seconds{}(a.span_ms); });
     c.line("tokens of a block", [](auto const& a) { return number(a.block_tokens); });
+    if (std::any_of(c.traces().begin(), c.traces().end(),
+                    [](auto const& a) { return a.block_tokens != a.trace_block_tokens; }))
+        c.line("  cut from blocks of", [](auto const& a) { return number(a.trace_block_tokens); });
     c.line("blocks looked up", [](auto const& a) { return number(a.accesses); });
     c.line("unique blocks", [](auto const& a) { return number(a.unique); });
     c.line("uses of a block, mean",

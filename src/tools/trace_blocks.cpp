@@ -65,14 +65,6 @@ private:
 
 } // namespace
 
-std::uint64_t leave_out_partial_blocks(trace& t) {
-    for (auto& r : t.requests) {
-        auto const whole = r.input_length / t.block_tokens;
-        r.id_count = std::min(r.id_count, whole);
-    }
-    return std::erase_if(t.requests, [](request const& r) { return r.id_count == 0; });
-}
-
 trace_blocks number_blocks(trace const& t) {
     trace_blocks out;
     auto& validity = out.validity;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -27,8 +28,18 @@ struct distribution {
     std::vector<std::uint64_t> histogram;
 };
 
+/// `first`, `first` + 1, ... : `length` numbers, each of them `times` times.
+struct number_run {
+    std::uint64_t first = 0;
+    std::uint32_t length = 1;
+    std::uint32_t times = 1;
+};
+
+/// Of no numbers: zeros. Runs of more than one number must not overlap with any other.
+[[nodiscard]] distribution make_distribution(std::vector<number_run> runs);
+
 /// Of no numbers: zeros. Takes the vector, because it sorts it.
-template <typename T>
+template <std::unsigned_integral T>
 [[nodiscard]] distribution make_distribution(std::vector<T> numbers) {
     distribution out;
     out.count = numbers.size();

@@ -4,12 +4,14 @@
 // The depth of a block is the number of different blocks used since its last use: its stack distance if it were used now.
 // An LRU cache of C blocks holds exactly those of a depth below C, so one pass answers for caches of all sizes.
 // A Fenwick tree over the moments of use has a one where a block was last used, so a depth is a sum: O(log n).
+// Blocks may stand for several (pieces of trace_blocks.hpp): then the depth counts those.
 // Memory: 4 bytes a use and 4 a block. Thread safety: one thread at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace catena::tools {
@@ -37,7 +39,9 @@ class lru_stack {
 public:
     static constexpr std::uint32_t never = std::numeric_limits<std::uint32_t>::max();
 
-    lru_stack(std::size_t blocks, std::size_t uses) : last_(blocks, never), marks_(uses) {}
+    /// `sizes`: how many each block stands for, one if there are none; borrowed.
+    lru_stack(std::size_t blocks, std::size_t uses, std::span<std::uint32_t const> sizes = {})
+        : last_(blocks, never), marks_(uses), sizes_(sizes) {}
 
     /// `never` of a block that was not used yet.
     [[nodiscard]] std::uint32_t depth(std::uint32_t block) const {
@@ -47,17 +51,19 @@ public:
 
     void use(std::uint32_t block) {
         auto& last = last_[block];
+        auto const size = sizes_.empty() ? 1 : static_cast<std::int32_t>(sizes_[block]);
         if (last == never)
-            ++used_;
+            used_ += static_cast<std::uint32_t>(size);
         else
-            marks_.add(last, -1);
+            marks_.add(last, -size);
         last = now_++;
-        marks_.add(last, 1);
+        marks_.add(last, size);
     }
 
 private:
     std::vector<std::uint32_t> last_; // moment of each block's last use
-    fenwick_tree marks_;              // a one at each of them
+    fenwick_tree marks_;              // the block's size at each of them
+    std::span<std::uint32_t const> sizes_;
     std::uint32_t now_ = 0;
     std::uint32_t used_ = 0; // different blocks
 };

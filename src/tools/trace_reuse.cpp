@@ -11,12 +11,12 @@ namespace catena::tools {
 
 block_reuse reuse_of(trace_blocks const& t, requests_done const& progress) {
     block_reuse out;
-    lru_stack stack(t.unique(), t.accesses.size());
-    std::vector<std::uint64_t> last(t.unique());
-    std::vector<std::uint32_t> distances;
-    std::vector<std::uint64_t> times;
-    distances.reserve(t.accesses.size() - t.unique());
-    times.reserve(t.accesses.size() - t.unique());
+    lru_stack stack(t.pieces(), t.accesses.size(), t.sizes);
+    std::vector<std::uint64_t> last(t.pieces());
+    std::vector<number_run> distances;
+    std::vector<number_run> times;
+    distances.reserve(t.accesses.size() - t.pieces());
+    times.reserve(t.accesses.size() - t.pieces());
     std::uint64_t now = 0;
     for (std::size_t i = 0; i < t.requests(); ++i) {
         if (t.times[i] < now) ++out.back_in_time;
@@ -24,8 +24,10 @@ block_reuse reuse_of(trace_blocks const& t, requests_done const& progress) {
         for (auto const block : t.chain(i)) {
             auto const distance = stack.depth(block);
             if (distance != lru_stack::never) {
-                distances.push_back(distance);
-                times.push_back(now - last[block]);
+                // Of each block of a piece: those behind it at the last use and those before it now are the others of it.
+                auto const size = t.size(block);
+                distances.push_back({.first = std::uint64_t{distance} + size - 1, .times = size});
+                times.push_back({.first = now - last[block], .times = size});
             }
             stack.use(block);
             last[block] = now;
@@ -33,8 +35,8 @@ block_reuse reuse_of(trace_blocks const& t, requests_done const& progress) {
         if (progress) progress(i + 1);
     }
     for (std::size_t i = 0; i < out.within.size(); ++i)
-        out.within[i] = static_cast<std::uint64_t>(
-            std::count_if(times.begin(), times.end(), [&](auto time) { return time <= block_reuse::spans_ms[i]; }));
+        for (auto const& [time, length, count] : times)
+            if (time <= block_reuse::spans_ms[i]) out.within[i] += count;
     out.distances = make_distribution(std::move(distances));
     out.times_ms = make_distribution(std::move(times));
     return out;

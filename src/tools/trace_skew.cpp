@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "tools/trace_caches.hpp"
 
@@ -52,55 +50,98 @@ double exponent_of(std::size_t n, double mean) {
     return at;
 }
 
-double distance_of(std::span<std::uint32_t const> uses, double all_uses, double exponent) {
+// Every rank with the uses of its block.
+template <typename Function>
+void for_each_rank(std::span<use_count const> counts, Function&& function) {
+    std::uint64_t rank = 0;
+    for (auto const& [uses, blocks] : counts)
+        for (auto left = blocks; left > 0; --left) function(++rank, uses);
+}
+
+std::uint64_t blocks_of(std::span<use_count const> counts) {
+    std::uint64_t out = 0;
+    for (auto const& each : counts) out += each.blocks;
+    return out;
+}
+
+double distance_of(std::span<use_count const> counts, double all_uses, double exponent) {
     double weights = 0;
-    for (std::size_t rank = uses.size(); rank > 0; --rank)
+    for (auto rank = blocks_of(counts); rank > 0; --rank)
         weights += weight(std::log(static_cast<double>(rank)), exponent);
     double observed = 0;
     double fitted = 0;
     double largest = 0;
-    for (std::size_t rank = 1; rank <= uses.size(); ++rank) {
-        observed += uses[rank - 1] / all_uses;
+    for_each_rank(counts, [&](std::uint64_t rank, std::uint32_t uses) {
+        observed += uses / all_uses;
         fitted += weight(std::log(static_cast<double>(rank)), exponent) / weights;
         largest = std::max(largest, std::abs(observed - fitted));
-    }
+    });
     return largest;
+}
+
+// Uses of the hottest `blocks` ones.
+std::uint64_t uses_of_hottest(std::span<use_count const> counts, std::uint64_t blocks) {
+    std::uint64_t out = 0;
+    for (auto const& each : counts) {
+        auto const here = std::min(blocks, each.blocks);
+        out += here * each.uses;
+        blocks -= here;
+    }
+    return out;
 }
 
 } // namespace
 
-std::optional<zipf_fit> fit_zipf(std::span<std::uint32_t const> uses) {
-    if (uses.size() < 2) return std::nullopt;
+std::vector<use_count> count_uses(std::span<std::uint32_t const> uses, std::span<std::uint32_t const> sizes) {
+    std::vector<use_count> out;
+    out.reserve(uses.size());
+    for (std::size_t i = 0; i < uses.size(); ++i)
+        out.push_back({.uses = uses[i], .blocks = sizes.empty() ? 1 : sizes[i]});
+    std::sort(out.begin(), out.end(), [](use_count const& a, use_count const& b) { return a.uses > b.uses; });
+    std::size_t end = 0; // of what is merged
+    for (auto const each : out) {
+        if (end > 0 && out[end - 1].uses == each.uses)
+            out[end - 1].blocks += each.blocks;
+        else
+            out[end++] = each;
+    }
+    out.resize(end);
+    return out;
+}
+
+std::optional<zipf_fit> fit_zipf(std::span<use_count const> counts) {
+    auto const blocks = blocks_of(counts);
+    if (blocks < 2) return std::nullopt;
     double all_uses = 0;
     double observed = 0;
-    for (std::size_t rank = 1; rank <= uses.size(); ++rank) {
-        all_uses += uses[rank - 1];
-        observed += uses[rank - 1] * std::log(static_cast<double>(rank));
-    }
+    for_each_rank(counts, [&](std::uint64_t rank, std::uint32_t uses) {
+        all_uses += uses;
+        observed += uses * std::log(static_cast<double>(rank));
+    });
     observed /= all_uses;
-    auto const exponent = exponent_of(uses.size(), observed);
-    return zipf_fit{.exponent = exponent, .distance = distance_of(uses, all_uses, exponent)};
+    auto const exponent = exponent_of(static_cast<std::size_t>(blocks), observed);
+    return zipf_fit{.exponent = exponent, .distance = distance_of(counts, all_uses, exponent)};
 }
 
 use_skew skew_of(trace_blocks const& t) {
     use_skew out;
-    out.accesses = t.accesses.size();
-    out.blocks = t.unique();
-    std::vector<std::uint32_t> uses(t.unique());
-    for (auto const block : t.accesses) ++uses[block];
-    std::sort(uses.begin(), uses.end(), std::greater<>());
-    auto const of_hottest = [&](double percent) {
-        auto const end = uses.begin() + static_cast<std::ptrdiff_t>(capacity_of(percent, uses.size()));
-        return std::accumulate(uses.begin(), end, std::uint64_t{0});
-    };
-    out.hottest = uses.front();
-    out.hottest_hundredth = of_hottest(1);
-    out.hottest_tenth = of_hottest(10);
-    out.used_once = static_cast<std::uint64_t>(std::count(uses.begin(), uses.end(), 1U));
-    out.zipf = fit_zipf(uses);
-    for (std::size_t rank = 1; rank < uses.size(); rank *= 2)
-        out.curve.push_back({.rank = rank, .uses = uses[rank - 1]});
-    out.curve.push_back({.rank = uses.size(), .uses = uses.back()});
+    std::vector<std::uint32_t> uses(t.pieces());
+    for (auto const piece : t.accesses) ++uses[piece];
+    auto const counts = count_uses(uses, t.sizes);
+    out.blocks = blocks_of(counts);
+    out.accesses = uses_of_hottest(counts, out.blocks);
+    out.hottest = counts.front().uses;
+    out.hottest_hundredth = uses_of_hottest(counts, capacity_of(1, out.blocks));
+    out.hottest_tenth = uses_of_hottest(counts, capacity_of(10, out.blocks));
+    out.used_once = counts.back().uses == 1 ? counts.back().blocks : 0;
+    out.zipf = fit_zipf(counts);
+    std::uint64_t ranks = 0;
+    std::uint64_t next = 1;
+    for (auto const& [each, blocks] : counts) {
+        for (ranks += blocks; next <= ranks && next < out.blocks; next *= 2)
+            out.curve.push_back({.rank = next, .uses = each});
+    }
+    out.curve.push_back({.rank = out.blocks, .uses = counts.back().uses});
     return out;
 }
 

@@ -12,6 +12,16 @@
 
 namespace catena::tools {
 
+/// So many blocks were used so often.
+struct use_count {
+    std::uint32_t uses = 0;
+    std::uint64_t blocks = 0;
+};
+
+/// Most uses first, each number of uses once. `sizes`: how many blocks each number stands for; one if there are none.
+[[nodiscard]] std::vector<use_count> count_uses(std::span<std::uint32_t const> uses,
+                                                std::span<std::uint32_t const> sizes = {});
+
 /// Use counts f(1) >= f(2) >= ... >= f(n) as if drawn from the ranks 1 to n with probabilities in proportion to
 /// 1 / rank^exponent. The exponent is the most likely one: that with which the mean of ln(rank) is the one observed.
 /// It is sought from 0 to `steepest`, to 5 decimals.
@@ -40,7 +50,7 @@ struct use_skew {
 
 [[nodiscard]] use_skew skew_of(trace_blocks const& t);
 
-/// `uses`: falling. Nothing of fewer than two.
-[[nodiscard]] std::optional<zipf_fit> fit_zipf(std::span<std::uint32_t const> uses);
+/// `counts`: as count_uses makes them. Nothing of fewer than two blocks.
+[[nodiscard]] std::optional<zipf_fit> fit_zipf(std::span<use_count const> counts);
 
 } // namespace catena::tools

@@ -7,6 +7,7 @@
 
 #include "made_trace.hpp"
 #include "tools/trace_blocks.hpp"
+#include "tools/trace_cut.hpp"
 
 using namespace catena::test;
 using namespace catena::tools;
@@ -21,7 +22,7 @@ TEST_CASE("blocks are numbered by first use, and know the one before and their d
     CHECK(t.depths == numbers{1, 2, 3, 3, 1});
     CHECK(t.times == std::vector<std::uint64_t>{0, 1000, 2000, 3000});
     CHECK(t.requests() == 4);
-    CHECK(t.unique() == 5);
+    CHECK(t.pieces() == 5);
     auto const chain = t.chain(1);
     CHECK(numbers(chain.begin(), chain.end()) == numbers{0, 1, 3});
     CHECK(t.chain(2).size() == 1);
@@ -50,7 +51,7 @@ TEST_CASE("what follows a violation is one too: the prefix is another", "[tools]
     CHECK(t.validity.violations == 2);
     CHECK(t.validity.ids_violated == 2);
     CHECK(t.validity.first->position == 1);
-    CHECK(t.unique() == 6);
+    CHECK(t.pieces() == 6);
 }
 
 TEST_CASE("an id twice in one prompt is a violation", "[tools][trace]") {
@@ -77,8 +78,8 @@ TEST_CASE("random traces have no violation and their parents come first", "[tool
     auto const t = number_blocks(random_trace(seed, 500));
     CHECK(t.validity.violations == 0);
     CHECK(t.validity.numbered_by_first_use);
-    CHECK(t.validity.unique_ids == t.unique());
-    for (std::uint32_t block = 0; block < t.unique(); ++block) {
+    CHECK(t.validity.unique_ids == t.pieces());
+    for (std::uint32_t block = 0; block < t.pieces(); ++block) {
         if (t.parents[block] == no_block) continue;
         REQUIRE(t.parents[block] < block);
         REQUIRE(t.depths[block] == t.depths[t.parents[block]] + 1);
@@ -90,7 +91,7 @@ TEST_CASE("partial last blocks are left out, and requests that have no other", "
     t.requests[0].input_length = 17;
     t.requests[1].input_length = 15;
     t.requests[2].input_length = 48;
-    CHECK(leave_out_partial_blocks(t) == 1);
+    CHECK(leave_out_unused(t, {.block_tokens = 16, .full_blocks_only = true}) == 1);
     REQUIRE(t.requests.size() == 2);
     CHECK(t.requests[0].id_count == 1);
     CHECK(t.requests[1].id_count == 3);

@@ -76,7 +76,7 @@ TEST_CASE("caches of all sizes are those of a list that is searched", "[tools][t
     CAPTURE(seed);
     for (std::uint64_t round = 0; round < 6; ++round) {
         auto const t = number_blocks(random_trace(seed + round, 120));
-        std::vector<std::uint64_t> capacities{1, 2, 3, 5, 8, 13, 40, t.unique() / 2, t.unique() - 1, t.unique()};
+        std::vector<std::uint64_t> capacities{1, 2, 3, 5, 8, 13, 40, t.pieces() / 2, t.pieces() - 1, t.pieces()};
         for (auto const order : {touch_order::leaf_first, touch_order::root_first}) {
             auto const caches = serve_bounded(t, order, capacities);
             for (std::size_t i = 0; i < capacities.size(); ++i) {
@@ -96,8 +96,8 @@ TEST_CASE("a cache of all blocks is an unbounded one", "[tools][trace]") {
     CAPTURE(seed);
     auto const t = number_blocks(random_trace(seed, 300));
     auto const unbounded = serve_unbounded(t);
-    CHECK(unbounded.hit_blocks == t.accesses.size() - t.unique());
-    std::array<std::uint64_t, 1> const all{t.unique()};
+    CHECK(unbounded.hit_blocks == t.accesses.size() - t.pieces());
+    std::array<std::uint64_t, 1> const all{t.pieces()};
     for (auto const order : {touch_order::leaf_first, touch_order::root_first}) {
         auto const cache = serve_bounded(t, order, all).front();
         CHECK(cache.hit_blocks == unbounded.hit_blocks);

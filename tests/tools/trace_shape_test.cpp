@@ -60,7 +60,7 @@ TEST_CASE("each block lies in one run, and each run ends at a leaf or where it b
     CAPTURE(seed);
     auto const t = number_blocks(random_trace(seed, 400));
     auto const s = shape_of(t);
-    CHECK(near(s.runs.mean * static_cast<double>(s.runs.count), static_cast<double>(t.unique()), 1e-6));
+    CHECK(near(s.runs.mean * static_cast<double>(s.runs.count), static_cast<double>(t.pieces()), 1e-6));
     CHECK(s.runs.count == s.leaves + s.branching);
     // every block but the first ones is one of somebody's fan-out
     auto const alone = s.blocks - s.leaves - s.branching;

@@ -22,8 +22,8 @@ constexpr std::size_t longest_line = 64U << 20U; // bounds what a file without l
 
 enum class read_state { line, overlong, end };
 
-// As std::getline, but gives up storing (not reading) beyond longest_line.
-read_state next_line(std::istream& in, std::string& line) {
+// As std::getline, but gives up storing (not reading) beyond longest_line. `bytes`: so many more were read.
+read_state next_line(std::istream& in, std::string& line, std::uint64_t& bytes) {
     line.clear();
     using traits = std::istream::traits_type;
     auto* const buffer = in.rdbuf();
@@ -34,6 +34,7 @@ read_state next_line(std::istream& in, std::string& line) {
             if (line.empty() && !overlong) return read_state::end;
             break;
         }
+        ++bytes;
         if (traits::to_char_type(c) == '\n') break;
         if (line.size() < longest_line)
             line.push_back(traits::to_char_type(c));
@@ -96,10 +97,12 @@ result<loaded_trace, trace_problem> load_trace(std::istream& in, std::string nam
     skip_list unreadable;
     std::string line;
     std::uint64_t number = 0;
+    std::uint64_t bytes = 0;
+    constexpr std::uint64_t seldom = 64; // lines
     while (read.requests.size() < options.limit) {
-        auto const state = next_line(in, line);
+        auto const state = next_line(in, line, bytes);
         if (state == read_state::end) break;
-        ++number;
+        if (number++ % seldom == 0 && options.progress) options.progress(bytes);
         if (state == read_state::overlong) {
             unreadable.add(number, fmt::format("longer than {}", human_size(longest_line)));
             continue;

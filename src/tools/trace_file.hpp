@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <limits>
 #include <optional>
@@ -20,6 +21,7 @@ namespace catena::tools {
 struct trace_options {
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(); ///< stop after that many requests
     std::optional<std::uint32_t> block_tokens{};                     ///< nothing: deduce it, see deduce_block_tokens
+    std::function<void(std::uint64_t)> progress{};                   ///< told now and then how many bytes are read
 };
 
 struct skipped_line {

@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -154,4 +155,16 @@ TEST_CASE("a missing file, a directory and a file that may not be read are told 
     auto const good = load_trace(folder.file("good.jsonl", valid(0, 3) + "\n"));
     REQUIRE(good);
     CHECK(good->requests.requests.size() == 1);
+}
+
+TEST_CASE("whoever reads is told how many bytes are read", "[tools]") {
+    std::string text;
+    for (std::uint64_t i = 0; i < 1000; ++i) text += valid(i, 1) + "\n";
+    std::vector<std::uint64_t> told;
+    REQUIRE(load(text, {.progress = [&](std::uint64_t bytes) { told.push_back(bytes); }}));
+    CHECK(told.size() > 10);
+    CHECK(std::is_sorted(told.begin(), told.end()));
+    CHECK(told.front() == valid(0, 1).size() + 1);
+    CHECK(told.back() <= text.size());
+    CHECK(told.back() > text.size() * 9 / 10);
 }

@@ -7,6 +7,7 @@
 
 #include "tools/option_checks.hpp"
 #include "tools/output.hpp"
+#include "tools/report_page.hpp"
 #include "tools/trace_analysis.hpp"
 
 namespace catena::tools {
@@ -25,6 +26,7 @@ prompt), output_length, and hash_ids, an array of block ids where equal ids mean
 Examples:
   catena-trace analyze conversation.jsonl              what there is to know about a trace
   catena-trace analyze a.jsonl b.jsonl                 two side by side
+  catena-trace analyze a.jsonl --report a.html         as a page with charts, for a browser
   catena-trace analyze --help                          what the figures mean, and how they are made
 
 Exit status: 0 done, 1 the result could not be written, 2 wrong usage, 3 a trace is missing, empty
@@ -54,6 +56,16 @@ How the figures are made. All are exact, percentiles by nearest rank.
                (id, id + 1, ...), above or below their median. What equals a median is left out.
   Zipf         most likely exponent for the use counts, ranked, over all blocks of the trace
 
+--block-tokens 16 cuts the blocks of the traces to 16 tokens, as catena-replay does. The last block
+of a request is cut where its prompt ends. The figures are exact and the same as those of a trace
+written out in such blocks, but nothing is written out: blocks that are always used together are
+kept as one, so this takes hardly more memory, whatever N is. The ids and their order (chains,
+sequences, runs tests) stay those of the trace's own blocks.
+
+--report writes the same figures as a page with charts. It is one file: it fetches nothing, can be
+sent around, and opens in any browser, also on a phone; light or dark, as the device is set. Of
+several traces it draws the first six.
+
 Memory: some 40 bytes for each block of each request of the largest trace, some 60 if its ids are
 no chains. Time: about a microsecond for each.
 
@@ -61,6 +73,10 @@ Examples:
   catena-trace analyze conversation.jsonl
   catena-trace analyze conversation.jsonl agent.jsonl --full-blocks-only
                                                        as engines do, which cache full blocks only
+  catena-trace analyze conversation.jsonl --block-tokens 16 --full-blocks-only
+                                                       as an engine with blocks of 16 tokens has it
+  catena-trace analyze conversation.jsonl agent.jsonl --report workloads.html
+                                                       charts, the traces side by side
   catena-trace analyze day.jsonl --cache-percent 0.1,0.5,1
                                                        smaller caches
   catena-trace analyze conversation.jsonl --limit 3000 its first 3,000 requests
@@ -89,6 +105,11 @@ void add_analyze(CLI::App& app, trace_settings& s, bool& no_progress) {
     command.add_option("--limit", s.limit, "Only the first N requests of each trace")
         ->option_text("N")
         ->check(at_least_one(std::numeric_limits<std::uint64_t>::max()));
+    command
+        .add_option("--block-tokens", s.block_tokens,
+                    "Cut the traces' blocks to N tokens; N must divide them (default: do not)")
+        ->option_text("N")
+        ->check(at_least_one(std::uint64_t{1} << 20U));
     command.add_flag("--full-blocks-only", s.full_blocks_only,
                      "Leave out the partial last block of a prompt, as engines do");
     command
@@ -108,6 +129,8 @@ void add_analyze(CLI::App& app, trace_settings& s, bool& no_progress) {
     command
         .add_option("--json", s.json,
                     "Write the result as JSON too; - is standard output,\nthe table then goes to standard error")
+        ->option_text("FILE");
+    command.add_option("--report", s.report, "Write the result as a page with charts too: one HTML file")
         ->option_text("FILE");
     command.add_flag("--no-progress", no_progress, "No progress line (there is one on a terminal only)");
     command.set_help_flag("-h,--help", "This text")->group("Output");
@@ -146,6 +169,12 @@ result<trace_settings, exit_code> parse_trace_arguments(int argc, char const* co
     if (!is_place_for_file(s.json)) {
         complain("--json {}: not a place for a file", s.json);
         return exit_usage;
+    }
+    if (!s.report.empty()) {
+        if (auto const why = unfit_for_report(s.report)) {
+            complain("--report {}: {}", s.report, *why);
+            return exit_usage;
+        }
     }
     return s;
 }

@@ -22,10 +22,12 @@ struct trace_settings {
     std::vector<std::string> traces; ///< at least one
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
     std::optional<std::uint32_t> trace_block_tokens;
+    std::optional<std::uint32_t> block_tokens; ///< nothing: as in each trace
     bool full_blocks_only = false;
     std::vector<double> cache_percent;
 
-    std::string json; ///< file, "-" for standard output, empty for none
+    std::string json;   ///< file, "-" for standard output, empty for none
+    std::string report; ///< file for a page with charts, empty for none
     bool progress = true;
 };
 

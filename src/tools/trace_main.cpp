@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // catena-trace: see --help, which trace_arguments.cpp holds.
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <optional>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -16,9 +19,11 @@
 #include "tools/output.hpp"
 #include "tools/progress.hpp"
 #include "tools/progress_ticker.hpp"
+#include "tools/report_page.hpp"
 #include "tools/trace_analysis.hpp"
 #include "tools/trace_arguments.hpp"
 #include "tools/trace_file.hpp"
+#include "tools/trace_report.hpp"
 #include "tools/units.hpp"
 
 namespace {
@@ -27,27 +32,37 @@ using namespace catena::tools;
 
 constexpr complainer complain{trace_program};
 
-std::optional<std::string> unfit(trace const& t, bool full_blocks_only) {
-    std::uint64_t accesses = 0;
-    bool full = false;
-    for (auto const& r : t.requests) {
-        accesses += r.id_count;
-        full = full || r.input_length >= t.block_tokens;
+analysis_options options_of(trace_settings const& s) {
+    return {.cache_percent = s.cache_percent,
+            .full_blocks_only = s.full_blocks_only,
+            .block_tokens = s.block_tokens,
+            .progress = {}};
+}
+
+// Counts bytes of a file, seconds of what has no size.
+catena::result<loaded_trace, trace_problem> read(trace_settings const& s, std::string const& path, bool draw) {
+    trace_options options{.limit = s.limit, .block_tokens = s.trace_block_tokens};
+    std::error_code failed;
+    auto const size = std::filesystem::is_regular_file(path, failed) ? std::filesystem::file_size(path, failed) : 0;
+    auto const label = fmt::format("reading {}", shortened(path, 60));
+    if (failed || size == 0) {
+        progress_ticker const ticker(stderr, draw, label);
+        return load_trace(path, options);
     }
-    if (accesses > most_accesses)
-        return fmt::format("{} blocks in all, more than {}: take fewer requests with --limit", with_thousands(accesses),
-                           with_thousands(most_accesses));
-    if (full_blocks_only && !full)
-        return fmt::format("no request has a full block of {} tokens: leave out --full-blocks-only", t.block_tokens);
-    return std::nullopt;
+    progress_bar bar(stderr, draw, label);
+    auto const begin = std::chrono::steady_clock::now();
+    if (draw)
+        options.progress = [&](std::uint64_t bytes) {
+            bar.show({.share = std::min(1.0, share_of(bytes, size)),
+                      .amount = fmt::format("{} of {}", human_size(bytes), human_size(size)),
+                      .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+                      .more = {}});
+        };
+    return load_trace(path, options);
 }
 
 catena::result<loaded_trace, exit_code> load(trace_settings const& s, std::string const& path, bool draw) {
-    trace_options const options{.limit = s.limit, .block_tokens = s.trace_block_tokens};
-    auto loaded = [&] {
-        progress_ticker const ticker(stderr, draw, fmt::format("reading {}", shortened(path, 60)));
-        return load_trace(path, options);
-    }();
+    auto loaded = read(s, path, draw);
     auto const& [skipped, examples] = loaded ? std::tie(loaded->skipped, loaded->examples)
                                              : std::tie(loaded.error().skipped, loaded.error().examples);
     fmt::print(stderr, "{}", describe_skipped(path, skipped, examples));
@@ -55,7 +70,12 @@ catena::result<loaded_trace, exit_code> load(trace_settings const& s, std::strin
         complain("{}", loaded.error().message);
         return exit_trace;
     }
-    if (auto const why = unfit(loaded->requests, s.full_blocks_only)) {
+    auto const options = options_of(s);
+    if (auto const why = unfit(loaded->requests, cut_of(loaded->requests, options))) {
+        complain("--block-tokens {}: {}: {}", *s.block_tokens, path, *why);
+        return exit_usage;
+    }
+    if (auto const why = unfit(loaded->requests, options)) {
         complain("{}: {}", path, *why);
         return exit_trace;
     }
@@ -65,7 +85,7 @@ catena::result<loaded_trace, exit_code> load(trace_settings const& s, std::strin
 trace_analysis analyze_one(trace_settings const& s, loaded_trace loaded, bool draw) {
     progress_bar bar(stderr, draw, shortened(loaded.requests.name, 24));
     auto const begin = std::chrono::steady_clock::now();
-    analysis_options options{.cache_percent = s.cache_percent, .full_blocks_only = s.full_blocks_only, .progress = {}};
+    auto options = options_of(s);
     options.progress = [&](std::string_view what, double share) {
         bar.show({.share = share,
                   .amount = std::string(what),
@@ -77,6 +97,14 @@ trace_analysis analyze_one(trace_settings const& s, loaded_trace loaded, bool dr
     return out;
 }
 
+// True if it was written, or none is wanted.
+bool write_report(trace_settings const& s, std::vector<trace_analysis> const& all) {
+    if (s.report.empty()) return true;
+    auto const written = write_report_page(s.report, report_heading_of(s, all), "trace", report_data_of(all));
+    if (!written) complain("--report {}: {}", s.report, written.error());
+    return static_cast<bool>(written);
+}
+
 exit_code run(trace_settings const& s) {
     bool const draw = s.progress && is_terminal(stderr);
     std::vector<trace_analysis> all;
@@ -85,7 +113,9 @@ exit_code run(trace_settings const& s) {
         if (!loaded) return loaded.error();
         all.push_back(analyze_one(s, std::move(*loaded), draw));
     }
-    return print_result(trace_program, s.json, to_table(all), to_json(all)) ? exit_ok : exit_failed;
+    bool const printed = print_result(trace_program, s.json, to_table(all), to_json(all));
+    bool const reported = write_report(s, all);
+    return printed && reported ? exit_ok : exit_failed;
 }
 
 } // namespace

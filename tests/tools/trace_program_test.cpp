@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,47 @@ TEST_CASE("wrong usage is told by name and ends with 2", "[tools][trace]") {
     refused({"analyze", "t.jsonl", "--colour"}, "--colour");
 }
 
+TEST_CASE("blocks are cut where that is possible", "[tools][trace]") {
+    if (program_missing()) return;
+    scratch_folder const folder;
+    auto const trace = folder.file("t.jsonl", line(0, {1, 2}) + line(1, {1, 3}));
+    auto const run = run_trace({"analyze", trace, "--block-tokens", "16", "--json", "-"});
+    REQUIRE(run.status == 0);
+    auto const data = nlohmann::json::parse(run.out)["traces"][0];
+    CHECK(data["block_tokens"] == 16);
+    CHECK(data["blocks"] == 128);
+    CHECK(data["unique_blocks"] == 96);
+    CHECK_THAT(run.err, has_text("cut from blocks of"));
+    auto const wrong = run_trace({"analyze", trace, "--block-tokens", "48"});
+    CHECK(wrong.status == 2);
+    CHECK(wrong.out.empty());
+    CHECK_THAT(wrong.err, has_text("--block-tokens 48: " + trace + ": blocks of 48 tokens do not divide"));
+}
+
+TEST_CASE("a page is written beside the table, or refused before the work", "[tools][trace][report]") {
+    if (program_missing()) return;
+    scratch_folder const folder;
+    auto const trace = folder.file("t.jsonl", line(0, {1, 2}) + line(1, {1, 3}));
+    auto const page = folder / "page.html";
+    auto const run = run_trace({"analyze", trace, "--report", page});
+    if (run.status == 2) {
+        CHECK_THAT(run.err, has_text("--report " + page + ": this program was built without charts"));
+        CHECK_FALSE(std::filesystem::exists(page));
+        return;
+    }
+    REQUIRE(run.status == 0);
+    CHECK(run.err.empty());
+    CHECK_THAT(run.out, has_text("What is in it"));
+    auto const text = text_of(page);
+    CHECK_THAT(text, has_text("<title>t</title>"));
+    CHECK_THAT(text, has_text("catena-trace analyze t.jsonl"));
+    CHECK(text.find(trace) == std::string::npos); // pages do not tell where files lay
+
+    auto const nowhere = run_trace({"analyze", "/no/such/trace.jsonl", "--report", folder / "no/page.html"});
+    CHECK(nowhere.status == 2); // not 3: the trace was not looked at
+    CHECK_THAT(nowhere.err, has_text("there is no directory"));
+}
+
 TEST_CASE("help of the program and of analyze end well and teach", "[tools][trace]") {
     if (program_missing()) return;
     auto const help = run_trace({"--help"});
@@ -144,8 +186,8 @@ TEST_CASE("help of the program and of analyze end well and teach", "[tools][trac
         CHECK_THAT(help.out, has_text(word));
     auto const analyze = run_trace({"analyze", "--help"});
     CHECK(analyze.status == 0);
-    for (auto const* const word :
-         {"--cache-percent", "--full-blocks-only", "--json", "runs test", "Memory:", "Examples:"})
+    for (auto const* const word : {"--cache-percent", "--full-blocks-only", "--block-tokens", "--json", "--report",
+                                   "runs test", "Memory:", "Examples:"})
         CHECK_THAT(analyze.out, has_text(word));
     CHECK_THAT(run_trace({"--version"}).out, has_text("catena-trace "));
 }

@@ -59,6 +59,7 @@ const charts = (() => {
     padding: 8,
     boxPadding: 4,
     usePointStyle: true,
+    itemSort: (a, b) => b.parsed.y - a.parsed.y || a.datasetIndex - b.datasetIndex, // as the lines lie
     callbacks,
   });
 
@@ -113,10 +114,16 @@ const charts = (() => {
     });
   };
 
-  const lineSet = (each, i, points) => {
+  // With what its dashes mean: a legend shows that apart, tables and tooltips do not.
+  const fullName = ({styles = {}}, each) => {
+    const meaning = styles[each.style ?? 'solid'];
+    return meaning ? `${each.name}, ${meaning}` : each.name;
+  };
+
+  const lineSet = (spec, each, points) => {
     const color = page.color(page.seriesColor(each.index).slice(2));
     return {
-      label: each.name,
+      label: fullName(spec, each),
       data: points.map(([x, y]) => ({x, y})),
       borderColor: color,
       backgroundColor: color,
@@ -137,11 +144,11 @@ const charts = (() => {
     const xs = [...new Set(spec.series.flatMap((each) => each.points.map(([x]) => x)))].sort((a, b) => a - b);
     const at = spec.series.map((each) => new Map(each.points));
     figure(parent, spec, {
-      head: [spec.x.title, ...spec.series.map((each) => each.name)],
+      head: [spec.x.title, ...spec.series.map((each) => fullName(spec, each))],
       rows: xs.map((x) => [spec.x.format(x), ...at.map((y) => (y.has(x) ? spec.y.format(y.get(x)) : '–'))]),
       configure: () => ({
         type: 'line',
-        data: {datasets: spec.series.map((each, i) => lineSet(each, i, each.points))},
+        data: {datasets: spec.series.map((each) => lineSet(spec, each, each.points))},
         options: {
           interaction: spec.aligned === false ? {mode: 'nearest', axis: 'x', intersect: false} : nearest,
           scales: {x: scaleOf(spec.x, true), y: scaleOf(spec.y, false)},
@@ -198,7 +205,7 @@ const charts = (() => {
       configure: () => ({
         type: 'line',
         data: {datasets: spec.series.map((each, i) => {
-          const set = lineSet(each, i, points(i));
+          const set = lineSet(spec, each, points(i));
           return {...set, stepped: 'middle', pointRadius: 0, fill: 'start', clip: 0,
                   backgroundColor: `${set.borderColor}${spec.series.length > 1 ? '1c' : '48'}`};
         })},

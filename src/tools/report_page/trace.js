@@ -39,17 +39,17 @@
     })),
     card('Unique blocks', (t) => ({
       value: format.count(t.unique_blocks),
-      note: `of ${format.count(t.blocks)} looked up, ${format.some(t.block_tokens, 'token')} each`,
+      note: `of ${format.count(t.blocks)}; ${format.some(t.block_tokens, 'token')} each`,
     })),
-    card('Found by a cache that forgets nothing', (t) => ({value: format.percent(t.unbounded_cache.hit_ratio)}),
-      'of the blocks looked up: no cache finds more'),
-    card('Found by a small LRU cache', (t) => ({value: format.percent(cacheNear(t, 10).leaf_first.hit_ratio)}),
+    card('Found, if nothing is forgotten', (t) => ({value: format.percent(t.unbounded_cache.hit_ratio)}),
+      'share of the blocks looked up'),
+    card('Found by a smaller LRU cache', (t) => ({value: format.percent(cacheNear(t, 10).leaf_first.hit_ratio)}),
       `with room for ${sized(cacheNear(traces[0], 10))}`),
     card('Requests cached by more than half', (t) => ({value: format.percent(t.unbounded_cache.requests_over_half)}),
       'if nothing is forgotten'),
     card('Typical time to the next use',
       ({reuse: {time_ms: times}}) => ({value: times.count > 0 ? format.duration(times.p50) : 'never'}),
-      'median of the blocks that are used again'),
+      'median, of blocks used again'),
     card('Uses of the hottest 1 %', (t) => ({
       value: format.percent(t.skew.hottest_1_percent),
       note: `${format.percent(t.skew.blocks_used_once)} of the blocks are used once`,
@@ -82,7 +82,7 @@
       styles: few && !alone ? {solid: 'leaf first', dashed: 'root first'} : {},
       series: [
         ...series((t) => ({name: alone ? 'LRU, leaf first' : t.label, points: curve(t, (c) => c.leaf_first.hit_ratio)})),
-        ...(few ? series((t, i) => ({name: alone ? 'LRU, root first' : `${t.label}, root first`, style: 'dashed',
+        ...(few ? series((t, i) => ({name: alone ? 'LRU, root first' : t.label, style: 'dashed',
                                      index: alone ? 1 : i, points: curve(t, (c) => c.root_first.hit_ratio)})) : []),
         ...(alone ? [{name: 'nothing is forgotten', index: 2, style: 'dotted', marks: false,
                       points: sizes.map((percent) => [percent, possible(traces[0])])}] : []),
@@ -269,7 +269,7 @@
   const skew = () => {
     const to = page.section('Skew', 'How unevenly are blocks used?', 'Blocks in the order of their use counts, the hottest first.');
     const fits = series((t, i) => ({
-      name: alone ? 'Zipf’s law, fitted' : `${t.label}, Zipf’s law`,
+      name: alone ? 'Zipf’s law, fitted' : t.label,
       style: 'dashed',
       marks: false,
       index: alone ? 1 : i,

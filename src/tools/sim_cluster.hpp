@@ -23,6 +23,7 @@
 #include <catena/fabric/sim/timed_network.hpp>
 #include <catena/fabric/sim_fabric.hpp>
 #include <catena/index/chime_tree.hpp>
+#include <catena/index/learned_hopscotch.hpp>
 #include <catena/index/sherman_tree.hpp>
 #include <catena/pool/memory_pool.hpp>
 #include <catena/pool/node_allocator.hpp>
@@ -43,6 +44,7 @@ struct sim_setup {
     unsigned nodes = 1; ///< memory nodes
     unsigned depth = 1; ///< requests that a client has in flight
     match_strategy strategy = match_strategy::extents;
+    std::string_view index{}; ///< one of sim_indexes, empty: the first; extents have theirs
     std::size_t client_cache_bytes = 0;
     std::uint64_t seed = 1;
     std::uint64_t warm_up = 0; ///< so many requests of the trace are served before the clock starts
@@ -51,22 +53,32 @@ struct sim_setup {
 using sim_pool = memory_pool<sim_fabric>;
 
 /// How chains are stored: one entry a block ...
+template <typename Index>
 struct sim_blocks {
-    using index = sherman_tree<block_hash, location>;
+    using index = Index;
     using chains = chains_by_block<index>;
-    static constexpr std::array<std::uint64_t, 1> allocated{index::options::node_bytes}; ///< sizes of remote blocks
+    /// Sizes of remote blocks of which every client has some when the clock starts.
+    static constexpr std::array<std::uint64_t, 1> allocated{index::leaf::bytes};
 };
+using sim_sherman = sim_blocks<sherman_tree<block_hash, location>>;
+using sim_chime = sim_blocks<chime_tree<block_hash, location>>;
+using sim_learned = sim_blocks<learned_hopscotch<block_hash, location>>;
 /// ... or extents.
 struct sim_extents {
     using index = chime_tree<block_hash, extent_ref>;
     using chains = chains_by_extents<index>;
-    static constexpr std::array<std::uint64_t, 4> allocated{index::options::node_bytes, extent_class::bytes(0),
+    static constexpr std::array<std::uint64_t, 4> allocated{index::leaf::bytes, extent_class::bytes(0),
                                                             extent_class::bytes(1), extent_class::bytes(2)};
 };
 
+/// Indexes that can be simulated with one entry a block.
+inline constexpr std::array sim_indexes{sim_sherman::index::type_name, sim_chime::index::type_name,
+                                        sim_learned::index::type_name};
+
 /// The index below.
 [[nodiscard]] inline std::string_view index_of(sim_setup const& setup) noexcept {
-    return setup.strategy == match_strategy::extents ? sim_extents::index::type_name : sim_blocks::index::type_name;
+    if (setup.strategy == match_strategy::extents) return sim_extents::index::type_name;
+    return setup.index.empty() ? sim_sherman::index::type_name : setup.index;
 }
 
 /// Members in the order of their lifetimes.

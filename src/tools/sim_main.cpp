@@ -66,6 +66,7 @@ exit_code run(sim_settings const& s) {
     sim_setup setup{.network = s.network,
                     .depth = s.depth,
                     .strategy = s.strategy,
+                    .index = s.index,
                     .client_cache_bytes = static_cast<std::size_t>(s.client_cache_bytes),
                     .seed = s.seed,
                     .warm_up = s.warm_up.value_or(all / 2)};

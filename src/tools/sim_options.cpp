@@ -137,6 +137,11 @@ result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const*
         ->option_text("N [1]")
         ->check(at_least_one(most_in_flight));
     common.add_lookup();
+    app.add_option("--index", s.index,
+                   fmt::format("With one entry a block: {}\n(extents have {})", fmt::join(sim_indexes, ", "),
+                               sim_extents::index::type_name))
+        ->option_text(fmt::format("NAME [{}]", sim_indexes.front()))
+        ->check(one_of({sim_indexes.begin(), sim_indexes.end()}, "index"));
     app.add_option("--warm-up", s.warm_up, "Requests served before the clock starts\n(default: half of the trace)")
         ->option_text("N")
         ->check(whole_number(0, any_number));
@@ -158,6 +163,11 @@ result<sim_settings, exit_code> parse_sim_arguments(int argc, char const* const*
 
     common.add_output();
     if (auto const stop = common.parse(argc, argv)) return *stop;
+    if (!s.index.empty() && s.strategy == match_strategy::extents && s.index != sim_extents::index::type_name) {
+        fmt::print(stderr, "catena-sim: --index {}: extents are simulated with {} only; name another --strategy\n",
+                   s.index, sim_extents::index::type_name);
+        return exit_usage;
+    }
     if (requests) {
         if (s.trace.empty())
             s.requests = *requests;

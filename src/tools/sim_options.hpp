@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <catena/core/result.hpp>
@@ -18,6 +19,7 @@ struct sim_settings : common_settings {
     std::vector<unsigned> clients;
     std::vector<unsigned> nodes;
     unsigned depth = 1;
+    std::string index;                    ///< empty: that of the strategy
     std::optional<std::uint64_t> warm_up; ///< requests; nothing: a share of the trace
     sim_parameters network;               ///< preset and what was changed of it
 };

@@ -34,7 +34,7 @@ std::vector<std::string> labels_of(std::vector<trace_analysis> const& all) {
 // What of the command line makes a difference to the figures.
 std::string command_of(trace_settings const& s, std::vector<trace_analysis> const& all) {
     auto out = fmt::format("{} analyze", trace_program);
-    for (auto const& each : all) out += " " + file_of(each);
+    for (auto const& each : all) out.append(" ").append(file_of(each));
     if (s.limit != std::numeric_limits<std::uint64_t>::max()) out += fmt::format(" --limit {}", s.limit);
     if (s.trace_block_tokens) out += fmt::format(" --trace-block-tokens {}", *s.trace_block_tokens);
     if (s.block_tokens) out += fmt::format(" --block-tokens {}", *s.block_tokens);

@@ -210,10 +210,28 @@ private:
         w.at = std::min((w.at / window + 1) * window, w.chain.size());
     }
 
+    /// Nearly all blocks: those of the chain that stand in the extent one after the other, and are present. What else there is, and
+    /// what ends them, is for step().
+    void pass_listed(chain_walk& w, listed_extent const& e, extent_view const& x) noexcept {
+        if (!w.slots.empty() || e.meta.dying()) return;
+        auto const end = std::min({w.chain.size(), w.begin + e.have, (w.begin / window + 1) * window});
+        for (; w.at < end; ++w.at) {
+            auto const slot = w.at - w.begin;
+            auto const place = x.place(slot);
+            if (x.tag(slot) != extent_word::tag_of(w.chain[w.at]) || !extent_word::present(place)) return;
+            if (!w.locations.empty()) w.locations[w.at] = location::from_word(place);
+        }
+    }
+
     /// One block further in the extent, or out of it. False: more of it must be read.
     bool step(chain_walk& w) {
         auto& e = list_[w.extent];
         extent_view const x(e.words, e.have);
+        pass_listed(w, e, x);
+        if (w.at == w.chain.size()) {
+            leave(w, e, x, walk_stop::chain_end);
+            return true;
+        }
         auto const slot = w.at - w.begin;
         auto why = walk_stop::window_end;
         if (slot == 0 || w.at % window != 0) {

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include <catena/client.hpp>
@@ -55,7 +57,7 @@ public:
         bar_.clear();
         bool sound = print_result(program, s_.json, to_table(done_), to_json(done_));
         if (!s_.report.empty()) {
-            auto const written = write_report_page(s_.report, heading(), "compare", to_json(done_));
+            auto const written = write_report_page(s_.report, heading(), "compare", report_data());
             if (!written) complain("--report {}: {}", s_.report, written.error());
             sound = sound && static_cast<bool>(written);
         }
@@ -145,9 +147,19 @@ private:
                    .more = {}});
     }
 
+    [[nodiscard]] std::string file() const { return std::filesystem::path(requests_.name).filename().string(); }
+
+    // Pages are passed around, so they name the trace's file and not the folder in which it lies.
+    nlohmann::ordered_json report_data() const {
+        auto data = to_json(done_);
+        data["trace"]["name"] = file();
+        if (data.contains("simulated")) data["simulated"]["trace"] = file();
+        return data;
+    }
+
     report_heading heading() const {
         return {.title = "Who serves it best?",
-                .subtitle = fmt::format("{}: {} requests, blocks of {} tokens", requests_.name,
+                .subtitle = fmt::format("{}: {} requests, blocks of {} tokens", file(),
                                         with_thousands(requests_.requests.size()), done_.about.block_tokens),
                 .footer =
                     fmt::format("{} compare {}, commit {}; {}, {} processors, {}", program, version_string, commit(),

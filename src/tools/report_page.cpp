@@ -141,8 +141,7 @@ std::string make_report_page(report_heading const& heading, std::string_view scr
                              nlohmann::ordered_json const& data) {
     CATENA_ASSERT(has_charts());
     std::string scripts; // page.js first: it counts errors of the others
-    for (auto const name : {std::string_view("format.js"), std::string_view("page.js"),
-                            std::string_view("chart-library"), std::string_view("charts.js")})
+    for (auto const* const name : {"format.js", "page.js", "chart-library", "charts.js", "bars.js"})
         scripts += script_of(name);
     scripts += script_of(fmt::format("{}.js", script));
     return filled(asset("page.html"), {{"title", escaped(heading.title)},

@@ -66,7 +66,7 @@ TEST_CASE("a page holds all it needs, and the licence of the chart library", "[t
     auto const page = make_report_page(heading, "trace", {});
     CHECK_THAT(page, has_text("Chart.js v"));
     CHECK_THAT(page, has_text("MIT"));
-    CHECK(count_of("<script>", page) == 5);
+    CHECK(count_of("<script>", page) == 6);
     CHECK(count_of("{{", page) == count_of("{{", make_report_page({}, "trace", {})) + 1);
     CHECK_THAT(page, has_text("default-src 'none'"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // charts: the kinds of charts that reports have, drawn by Chart.js. Each is a figure with a title, a legend if there is
-// something to tell apart, a sentence that says what is to be seen, and its numbers as a table.
+// something to tell apart, a sentence that says what is to be seen, and its numbers as a table. Those with bars are in bars.js.
 //
 // An axis: {title, format (for sentences and tables), short (for ticks; format if there is none), log, ticks, min, max}.
 // A series: {name, index (of its colour), style ("solid", "dashed" or "dotted"), marks (false: no marks at its points)} and its
@@ -224,77 +224,6 @@ const charts = (() => {
     });
   };
 
-  // Values beside bars: nobody has to look up the axis.
-  const values = (show) => ({
-    id: 'values',
-    afterDatasetsDraw(chart) {
-      const {ctx} = chart;
-      ctx.save();
-      ctx.fillStyle = page.color('ink');
-      ctx.font = `12px ${Chart.defaults.font.family}`;
-      ctx.textBaseline = 'middle';
-      chart.data.datasets.forEach((set, i) => {
-        if (!chart.isDatasetVisible(i)) return;
-        chart.getDatasetMeta(i).data.forEach((bar, k) => {
-          if (set.data[k] === null) ctx.fillText('–', chart.chartArea.left + 5, bar.y);
-          else ctx.fillText(show(set.data[k]), bar.x + 5, bar.y);
-        });
-      });
-      ctx.restore();
-    },
-  });
-
-  // Labels of bars in lines that leave room for the bars on a phone.
-  const folded = (text, width) => text.split(' ').reduce((out, word) => {
-    const last = out[out.length - 1];
-    if (last !== undefined && last.length + word.length < width) out[out.length - 1] = `${last} ${word}`;
-    else out.push(word);
-    return out;
-  }, []);
-
-  /** Bars from the left, their values beside them. Series have a value, or null, for each of `labels`. */
-  const bars = (parent, spec) => {
-    const {series, labels, axis} = spec;
-    figure(parent, spec, {
-      block: true,
-      height: Math.max(230, labels.length * (series.length * 18 + 22) + 48),
-      head: [axis.title, ...series.map((each) => each.name)],
-      rows: labels.map((label, k) => [label, ...series.map(({values: all}) => (all[k] === null ? '–' : axis.format(all[k])))]),
-      configure: () => ({
-        type: 'bar',
-        plugins: [values(axis.format)],
-        data: {
-          labels: labels.map((label) => folded(label, 19)),
-          datasets: series.map((each) => ({
-            label: each.name,
-            data: each.values,
-            backgroundColor: page.color(page.seriesColor(each.index).slice(2)),
-            borderRadius: 2,
-            maxBarThickness: 26,
-            categoryPercentage: 0.78,
-            barPercentage: 0.92,
-          })),
-        },
-        options: {
-          indexAxis: 'y',
-          layout: {padding: {right: 64}},
-          interaction: {mode: 'index', axis: 'y', intersect: false},
-          scales: {
-            x: {...scaleOf(axis, true), grid: {color: page.color('line'), borderColor: page.color('line')}},
-            y: {grid: {display: false, borderColor: page.color('line')}, ticks: {color: page.color('ink'), autoSkip: false}},
-          },
-          plugins: {
-            legend: {display: false},
-            tooltip: tooltip({
-              title: (items) => labels[items[0].dataIndex],
-              label: (item) => ` ${item.dataset.label}: ${axis.format(item.raw)}`,
-            }),
-          },
-        },
-      }),
-    });
-  };
-
   // Pixels in the colour of a series: an empty chart has none of them.
   const hasSeries = ({canvas}, colors) => {
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -310,5 +239,5 @@ const charts = (() => {
   /** For tests: of how many charts something of the data is to be seen. */
   const check = () => [...drawn.values()].filter(({chart, colors}) => hasSeries(chart, colors)).length;
 
-  return {lines, histogram, bars, check};
+  return {lines, histogram, check, figure, scaleOf, tooltip};
 })();

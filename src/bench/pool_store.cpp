@@ -111,7 +111,7 @@ made_store make_pool_store(pool_setup const& setup) {
     std::optional<child_process> holder;
     if (setup.place == pool_place::shm) {
         auto started = child_process::start(
-            {"/proc/self/exe", std::string(hold_pool_command), uri, setup.index, std::string(name(setup.strategy))},
+            {setup.holder, std::string(hold_pool_command), uri, setup.index, std::string(name(setup.strategy))},
             setup.log);
         if (!started) return started.error();
         holder = std::move(*started);

@@ -16,6 +16,8 @@
 
 namespace catena::bench {
 
+inline constexpr std::string_view this_program = "/proc/self/exe";
+
 enum class pool_place : std::uint8_t { local, shm };
 
 struct pool_setup {
@@ -25,6 +27,7 @@ struct pool_setup {
     std::uint64_t blocks = 0;          ///< room for so many different ones
     std::uint64_t hot_cache_bytes = 0; ///< extents: bound of copies
     std::string log{};                 ///< file for what the holder complains of
+    std::string holder{this_program};  ///< shm: catena-bench, which holds the pool
 };
 
 [[nodiscard]] made_store make_pool_store(pool_setup const& setup);

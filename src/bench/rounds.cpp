@@ -36,6 +36,13 @@ void add(system_figures& to, pass_result&& p) {
     to.request_us.insert(to.request_us.end(), p.request_us.begin(), p.request_us.end());
 }
 
+void sort_samples(rounds_result& all) {
+    for (auto& each : all.systems) {
+        std::sort(each.match_us.begin(), each.match_us.end());
+        std::sort(each.request_us.begin(), each.request_us.end());
+    }
+}
+
 } // namespace
 
 spread spread_of(std::vector<double> values) {
@@ -86,6 +93,7 @@ result<rounds_result, std::string> run_rounds(tools::trace const& trace, tools::
             if (served->stopped) {
                 all.stopped = true;
                 for (auto& each : all.systems) each.rounds.resize(std::min<std::size_t>(each.rounds.size(), round));
+                sort_samples(all);
                 return all;
             }
             if (hits.empty()) hits = served->hits;
@@ -94,10 +102,7 @@ result<rounds_result, std::string> run_rounds(tools::trace const& trace, tools::
         }
         all.rounds = round + 1;
     }
-    for (auto& each : all.systems) {
-        std::sort(each.match_us.begin(), each.match_us.end());
-        std::sort(each.request_us.begin(), each.request_us.end());
-    }
+    sort_samples(all);
     return all;
 }
 

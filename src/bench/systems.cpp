@@ -82,7 +82,8 @@ made_store make_store(system const& what, surroundings const& where) {
                             .strategy = what.strategy,
                             .blocks = where.blocks,
                             .hot_cache_bytes = where.hot_cache_bytes,
-                            .log = where.directory + "/pool.log"});
+                            .log = where.directory + "/pool.log",
+                            .holder = where.holder});
 }
 
 } // namespace catena::bench

@@ -49,6 +49,7 @@ struct surroundings {
     std::uint64_t hot_cache_bytes = 0; ///< of clients of extents
     std::string directory;             ///< for logs and sockets
     redis_server const* redis = nullptr;
+    std::string holder{this_program}; ///< of pools in shared memory: catena-bench
 };
 
 /// An empty one. Requires a redis for those that are one.

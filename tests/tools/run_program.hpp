@@ -85,6 +85,14 @@ struct program_run {
 #endif
 }
 
+[[nodiscard]] inline std::string bench_program() {
+#if defined(CATENA_BENCH_PROGRAM)
+    return CATENA_BENCH_PROGRAM;
+#else
+    return "";
+#endif
+}
+
 [[nodiscard]] inline program_run run_program(std::string const& program, std::vector<std::string> const& arguments) {
     auto const quoted = [](std::string const& text) {
         std::string out = "'";
@@ -115,6 +123,10 @@ struct program_run {
 }
 [[nodiscard]] inline program_run run_trace(std::vector<std::string> const& arguments) {
     return run_program(trace_program(), arguments);
+}
+
+[[nodiscard]] inline program_run run_bench(std::vector<std::string> const& arguments) {
+    return run_program(bench_program(), arguments);
 }
 
 } // namespace catena::test

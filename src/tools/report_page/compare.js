@@ -104,8 +104,8 @@
     const to = page.section('Speed', 'Who serves more?',
       'One client sends request after request: it looks for the longest cached prefix of a prompt (match), then lists what was ' +
       `missing (publish). Shown: the fastest of each sort${systems.length > few.length ? `; all ${systems.length} are below` : ''}.`,
-      unsteady > 1.5 ? `Rounds differ by up to ${bold(times(unsteady))}: something else ran on this machine too. Ratios are taken within ` +
-        'a round; the absolute figures are better measured again.' : []);
+      unsteady > 1.5 ? `Rounds differ by up to ${bold(times(unsteady))}: something else ran on this machine, or its processors slept in ` +
+        'between. Ratios are taken within a round; measure again before you quote figures.' : []);
     const top = shown[0];
     charts.ranking(to, {
       title: 'Requests a second',
@@ -132,15 +132,15 @@
   };
 
   const latency = () => {
-    const fastest = redis[0];
-    const share = fastest ? fastest.server_us_per_request.median / fastest.request_us.mean.median : 0;
+    const asked = redis.find((s) => s === against) ?? redis[0];
+    const share = asked ? asked.server_us_per_request.median / asked.request_us.mean.median : 0;
     const waits = share > 0 && share < 0.5;
     const to = page.section('Latency', 'How long does one take?',
       'At 90 on the axis a line is as high as 90 of 100 took at most; from 90 to 99 and on to 99.9 it gets ten times rarer. All rounds ' +
       'together, also those that something disturbed.',
-      waits ? `A request of ${fastest.name} takes ${bold(us(fastest.request_us.mean.median))} on average, and its server computes for ` +
-        `${bold(us(fastest.server_us_per_request.median))} of them (${format.percent(share)}): most of the time is spent waking one ` +
-        'process after the other, which depends on the machine more than on Redis.' : []);
+      waits ? `A request of ${asked.name} takes ${bold(us(asked.request_us.mean.median))} on average, and its server computes for ` +
+        `${bold(us(asked.server_us_per_request.median))} of them (${format.percent(share)}): the rest is mostly waking one process ` +
+        'after the other, which depends on the machine more than on Redis.' : []);
     const rarer = (percent) => -Math.log10(1 - percent / 100);
     const x = {title: 'of 100, so many at most so long', tip: 'Of 100', format: (at) => digits(100 * (1 - 10 ** -at)),
                ticks: [1, 50, 90, 99, 99.9].map(rarer), min: 0, max: rarer(99.9)};

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -62,22 +65,17 @@ namespace catena::test {
     return names;
 }
 
-/// How many processes have `text` in their environment: those that a program left which was started with it.
-[[nodiscard]] inline int processes_with(std::string const& text) {
+/// How many processes work in a folder or below, as a Redis does in that of its socket, or make their temporary files there, as
+/// everything does that a program started which was told to.
+[[nodiscard]] inline int processes_of(std::string const& folder) {
     int count = 0;
     std::error_code ignored;
-    for (auto const& each : std::filesystem::directory_iterator("/proc", ignored))
-        if (text_of((each.path() / "environ").string()).find(text) != std::string::npos) ++count;
-    return count;
-}
-
-/// How many processes work in a folder, as a Redis does in that of its socket.
-[[nodiscard]] inline int processes_in(std::string const& folder) {
-    int count = 0;
-    std::error_code ignored;
-    auto const wanted = std::filesystem::canonical(folder);
-    for (auto const& each : std::filesystem::directory_iterator("/proc", ignored))
-        if (std::filesystem::read_symlink(each.path() / "cwd", ignored) == wanted) ++count;
+    auto const wanted = std::filesystem::weakly_canonical(folder).string();
+    for (auto const& each : std::filesystem::directory_iterator("/proc", ignored)) {
+        auto const works_in = std::filesystem::read_symlink(each.path() / "cwd", ignored).string() + "/";
+        bool const told = text_of((each.path() / "environ").string()).find("TMPDIR=" + folder) != std::string::npos;
+        if (told || works_in.starts_with(wanted)) ++count;
+    }
     return count;
 }
 
@@ -92,7 +90,11 @@ public:
         std::filesystem::create_directory(temporary());
         auto const mark = "TMPDIR=" + temporary();
         pid_ = fork();
-        if (pid_ != 0) return;
+        if (pid_ != 0) {
+            setpgid(pid_, pid_); // here and in the child: whoever is first
+            return;
+        }
+        setpgid(0, 0);
         auto const out = open((folder_ / "said").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2(out, STDOUT_FILENO);
         dup2(out, STDERR_FILENO);
@@ -114,15 +116,18 @@ public:
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     [[nodiscard]] std::string temporary() const { return folder_ / "tmp"; }
     [[nodiscard]] std::string said() const { return text_of(folder_ / "said"); }
-    /// As run_program's status.
-    [[nodiscard]] int end_with(int signal) {
-        kill(pid_, signal);
+    /// Sends the signal as a terminal does, to all that were started. Returns what run_program calls status.
+    [[nodiscard]] int interrupt() { return end_with(-pid_, SIGINT); }
+    [[nodiscard]] int kill_alone() { return end_with(pid_, SIGKILL); }
+
+private:
+    int end_with(pid_t whom, int signal) {
+        kill(whom, signal);
         int status = 0;
         waitpid(std::exchange(pid_, 0), &status, 0);
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
 
-private:
     scratch_folder folder_;
     pid_t pid_ = 0;
 };

@@ -21,7 +21,7 @@ TEST_CASE("a server answers on its socket and its port, and is gone with its obj
         auto const server = started_redis(folder);
         port = server->port();
         CHECK(server->version().find('.') != std::string::npos);
-        CHECK(processes_in(folder / "") == 1);
+        CHECK(processes_of(folder / "") == 1);
         auto tcp = redis_connection::open_tcp("127.0.0.1", port);
         REQUIRE(tcp);
         REQUIRE(tcp->ask(std::array<std::string_view, 3>{"SET", "a", "1"}));
@@ -37,7 +37,7 @@ TEST_CASE("a server answers on its socket and its port, and is gone with its obj
         REQUIRE_FALSE(refused);
         CHECK_THAT(refused.error(), has_text("redis refused a command: ERR unknown command"));
     }
-    CHECK(processes_in(folder / "") == 0);
+    CHECK(processes_of(folder / "") == 0);
     CHECK_FALSE(std::filesystem::exists(folder / "redis.sock"));
     CHECK_FALSE(std::filesystem::exists(folder / "dump.rdb"));
     auto const nobody = redis_connection::open_tcp("127.0.0.1", port);
@@ -52,8 +52,8 @@ TEST_CASE("two servers live side by side", "[bench][redis]") {
     auto const first = started_redis(one);
     auto const second = started_redis(two);
     CHECK(first->port() != second->port());
-    CHECK(processes_in(one / "") == 1);
-    CHECK(processes_in(two / "") == 1);
+    CHECK(processes_of(one / "") == 1);
+    CHECK(processes_of(two / "") == 1);
 }
 
 TEST_CASE("a server that is none is told", "[bench]") {

@@ -8,6 +8,8 @@ catena_packages=(cmake ninja-build g++ libboost-dev libxxhash-dev catch2 libbenc
 catena_verbs_packages=(libibverbs-dev librdmacm-dev ibverbs-providers libsodium-dev libcpp-httplib-dev libnuma-dev)
 catena_chart_packages=(libjs-chart.js)
 catena_browser_packages=(chromium) # for the tests of pages alone, and large
+catena_bench_packages=(libhiredis-dev)
+catena_redis_packages=(redis-server) # catena-bench runs it; nothing is built with it
 
 # install_packages PACKAGE...: only those that are missing; quiet if there is nothing to do.
 install_packages() {

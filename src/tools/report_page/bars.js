@@ -127,7 +127,7 @@ Object.assign(charts, (() => {
     const range = ({value, least, most}) =>
       (least === undefined || least === most ? '' : ` (${axis.format(least)} to ${axis.format(most)})`);
     const ends = rows.flatMap(({value, least = value, most = value}) => [least, most]).filter((each) => !axis.log || each > 0);
-    const base = axis.base ?? (axis.log ? 10 ** Math.floor(Math.log10(Math.min(...ends)) - 0.001) : 0);
+    const base = axis.base ?? (axis.log ? 10 ** Math.floor(Math.log10(Math.min(...ends)) - 0.3) : 0);
     const scale = {...axis, min: Math.min(base, axis.base ? 0.8 * Math.min(...ends) : base), max: axis.log ? Math.max(...ends, base * 1.25) : rounded(Math.max(...ends) || 1)};
     figure(parent, {...spec, series}, {
       block: true,

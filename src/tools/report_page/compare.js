@@ -8,12 +8,15 @@
   const least = (list, of) => list.reduce((best, each) => (best === undefined || of(each) < of(best) ? each : best), undefined);
   const most = (list, of) => least(list, (each) => -of(each));
   const bold = (text) => `**${text}**`;
-  const digits = (value) => format.short(Number(value.toPrecision(3)));
-  const us = (value) => (value >= 1000 ? format.duration(value / 1000) : `${digits(value)} µs`);
-  const bytes = (value) => (value >= 1000 ? `${digits(value)}B` : `${digits(value)} B`);
+  const unbroken = (text) => text.replaceAll(' ', '\u00a0'); // no unit alone on a line
+  const digits = (value) => unbroken(format.short(Number(value.toPrecision(3))));
+  const us = (value) => unbroken(value >= 1000 ? format.duration(value / 1000) : `${digits(value)} µs`);
+  const bytes = (value) => unbroken(value >= 1000 ? `${digits(value)}B` : `${digits(value)} B`);
   const ofTime = (value) => `${bold(value < 1 ? format.percent(value) : times(value))}`;
-  const times = (value) => `${digits(value)} ×`;
+  const times = (value) => unbroken(`${digits(value)} ×`);
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
+  // Of one alone it is a sentence, of several what follows their names.
+  const sayAll = (list) => (list.length === 1 ? list.map((each) => ({...each, text: capital(each.text)})) : list);
 
   // --- who is shown ---
 
@@ -152,11 +155,11 @@
         x,
         y: {title: 'time', format: us, log: true, min: 0.7 * Math.min(...all), max: 1.4 * Math.max(...all)},
         series: few.map((s) => ({name: s.name, index: s.index, points: points(s).map(([percent, time]) => [rarer(percent), time])})),
-        says: few.map((s) => {
+        says: sayAll(few.map((s) => {
           const at = new Map(points(s));
           return {name: s.name, index: s.index, text: at.size === 0 ? 'nothing was asked.'
             : `half within ${bold(us(at.get(50)))}, 99 of 100 within ${bold(us(at.get(99)))}.`};
-        }),
+        })),
       });
     };
     curve('A match', 1);
@@ -209,14 +212,14 @@
         x,
         y: {...rate, min: 0.8 * Math.min(...rates), max: 1.25 * Math.max(...rates)},
         series: series((way) => ({points: on(count, way).map((r) => [r.clients, r.requests_per_second])})),
-        says: series((way) => {
+        says: sayAll(series((way) => {
           const rows = on(count, way);
           const peak = most(rows, (r) => r.requests_per_second);
           const from = rows.find(limited);
           return {text: !peak ? 'not finished.' : `up to ${bold(digits(peak.requests_per_second))} with ` +
             `${format.some(peak.clients, 'client')}, ` + (from ? `limited by ${bold(busiest(from)[0])} from ` +
               `${format.some(from.clients, 'client')} on.` : 'nothing saturates.')};
-        }),
+        })),
       });
     }
     charts.lines(to, {
@@ -224,11 +227,12 @@
       x,
       y: {title: 'time', format: us, log: true},
       series: series((way) => ({points: on(nodes[0], way).map((r) => [r.clients, r.match_us.p99])})),
-      says: series((way) => {
+      says: sayAll(series((way) => {
         const rows = on(nodes[0], way);
         return {text: rows.length === 0 ? 'not finished.' : `${bold(us(rows[0].match_us.p99))} with ` +
-          `${format.some(rows[0].clients, 'client')}, ${bold(us(rows[rows.length - 1].match_us.p99))} with ${rows[rows.length - 1].clients}.`};
-      }),
+          `${format.some(rows[0].clients, 'client')}${rows.length === 1 ? '' :
+            `, ${bold(us(rows.at(-1).match_us.p99))} with ${rows.at(-1).clients}`}.`};
+      })),
     });
     const last = (way) => on(nodes[0], way).at(-1);
     const parts = Object.keys(scaled[0].utilisation);
@@ -237,10 +241,10 @@
       labels: parts,
       axis: {title: 'share of the time', format: format.percent, min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1]},
       series: series((way) => ({values: parts.map((part) => last(way)?.utilisation[part] ?? null)})),
-      says: series((way) => {
+      says: sayAll(series((way) => {
         const [part, share] = last(way) ? busiest(last(way)) : ['nothing', 0];
         return {text: `busiest: ${bold(part)}, ${format.percent(share)}.`};
-      }),
+      })),
     });
     to.append(tableOf('All simulated figures',
       ['way', 'memory nodes', 'clients', 'requests/s', 'blocks/s', 'match p50', 'match p99', 'publish p99', 'round trips a match',

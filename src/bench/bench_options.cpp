@@ -20,13 +20,14 @@ using namespace tools;
 
 constexpr auto about = R"(catena-bench - who serves a KV-cache workload best?
 
-Usage: catena-bench compare [OPTIONS] [TRACE]
+Usage: catena-bench COMMAND [OPTIONS] [TRACE]
 
 Commands:
   compare     The same trace through Redis, a hash map, and catena's indexes and extents
+  ranges      What range reads bring to an index with one entry a block
 
 Options:
-  -h,--help   This text; catena-bench compare --help says what it can do
+  -h,--help   This text; catena-bench COMMAND --help says what that can do
   --version   The version
 )";
 
@@ -86,9 +87,9 @@ std::optional<exit_code> without_command(int argc, char const* const* argv) {
         return exit_ok;
     }
     if (first.empty())
-        complain("a command is missing: compare");
+        complain("a command is missing: compare or ranges");
     else
-        complain("there is no command \"{}\"; there is: compare", first);
+        complain("there is no command \"{}\"; there are: compare, ranges", first);
     fmt::print(stderr, "{} --help says what is possible\n", program);
     return exit_usage;
 }

@@ -134,8 +134,8 @@ TEST_CASE("wrong usage is told by name and ends with 2", "[bench]") {
         CHECK_THAT(run.err, has_text("catena-bench"));
         CHECK_THAT(run.err, has_text(because));
     };
-    refused({}, "a command is missing: compare");
-    refused({"measure"}, "there is no command \"measure\"; there is: compare");
+    refused({}, "a command is missing: compare or ranges");
+    refused({"measure"}, "there is no command \"measure\"; there are: compare, ranges");
     refused({"compare", "--systems", "memcached"}, "--systems memcached: there is none; there are extents/");
     refused({"compare", "--systems", "map", "--against", "redis-get@tcp"},
             "--against redis-get@tcp: not among the systems that are compared");

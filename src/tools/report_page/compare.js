@@ -234,18 +234,21 @@
             `, ${bold(us(rows.at(-1).match_us.p99))} with ${rows.at(-1).clients}`}.`};
       })),
     });
-    const last = (way) => on(nodes[0], way).at(-1);
     const parts = Object.keys(scaled[0].utilisation);
-    charts.bars(to, {
-      title: `How busy is what? ${capital(format.some(clients[clients.length - 1], 'client'))}, ${onNodes(nodes[0])}`,
-      labels: parts,
-      axis: {title: 'share of the time', format: format.percent, min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1]},
-      series: series((way) => ({values: parts.map((part) => last(way)?.utilisation[part] ?? null)})),
-      says: sayAll(series((way) => {
-        const [part, share] = last(way) ? busiest(last(way)) : ['nothing', 0];
-        return {text: `busiest: ${bold(part)}, ${format.percent(share)}.`};
-      })),
-    });
+    for (const count of nodes.length > 2 ? [nodes[0], nodes.at(-1)] : [nodes[0]]) { // many nodes may have another limit
+      const last = (way) => on(count, way).at(-1);
+      charts.bars(to, {
+        title: `How busy is what? ${capital(format.some(clients.at(-1), 'client'))}, ${onNodes(count)}`,
+        labels: parts,
+        axis: {title: 'share of the time', format: format.percent, min: 0, max: 1, ticks: [0, 0.25, 0.5, 0.75, 1]},
+        series: series((way) => ({values: parts.map((part) => last(way)?.utilisation[part] ?? null)})),
+        says: sayAll(series((way) => {
+          if (!last(way)) return {text: 'not finished.'};
+          const [part, share] = busiest(last(way));
+          return {text: `busiest: ${bold(part)}, ${format.percent(share)}.`};
+        })),
+      });
+    }
     to.append(tableOf('All simulated figures',
       ['way', 'memory nodes', 'clients', 'requests/s', 'blocks/s', 'match p50', 'match p99', 'publish p99', 'round trips a match',
        'a publish', 'limited by'],

@@ -15,8 +15,10 @@ system_figures figures(system_kind kind, std::vector<double> const& rates) {
     system_figures out;
     out.what.kind = kind;
     for (auto const rate : rates) {
-        out.rounds.push_back({.requests_per_second = rate, .matches_per_second = 2 * rate});
-        out.rounds.back().match_us.at = {0, 0, 1000 / rate, 0};
+        auto& round = out.rounds.emplace_back();
+        round.requests_per_second = rate;
+        round.matches_per_second = 2 * rate;
+        round.match_us.at = {0, 0, 1000 / rate, 0};
     }
     return out;
 }

@@ -9,6 +9,7 @@ catena_verbs_packages=(libibverbs-dev librdmacm-dev ibverbs-providers libsodium-
 catena_chart_packages=(libjs-chart.js)
 catena_browser_packages=(chromium) # for the tests of pages alone, and large
 catena_bench_packages=(libhiredis-dev)
+catena_study_packages=(python3-jinja2) # the test that docs/study.md says what its data say; skipped without
 catena_redis_packages=(redis-server) # catena-bench runs it; nothing is built with it
 
 # install_packages PACKAGE...: only those that are missing; quiet if there is nothing to do.

@@ -283,7 +283,7 @@ private:
 
     /// Out of the extent. Keeps for later what was seen of it.
     void leave(chain_walk& w, listed_extent const& e, extent_view const& x, walk_stop why) {
-        std::uint32_t claimed = 0;
+        auto claimed = static_cast<std::uint32_t>(w.at - w.begin); // what it passed is
         while (claimed < x.slots() && extent_word::claimed(x.tag(claimed))) ++claimed;
         if (claimed == x.slots()) claimed = std::max(claimed, e.known); // there may be more than the chain had use for
         auto p = placement::of(e.ref, claimed, x.children());

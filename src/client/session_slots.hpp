@@ -53,7 +53,7 @@ public:
     /// Waits while all are taken. Errors: contended (for longer than the patience), unreachable (a new one fails).
     [[nodiscard]] result<lease> take() {
         std::size_t const first = preferred() % count_;
-        auto const begin = std::chrono::steady_clock::now();
+        std::optional<std::chrono::steady_clock::time_point> waiting_since; // hardly ever, and the clock costs
         for (;;) {
             for (std::size_t i = 0; i < count_; ++i) {
                 auto& s = slots_[(first + i) % count_];
@@ -66,7 +66,9 @@ public:
                 s.session.emplace(std::move(*opened));
                 return taken;
             }
-            if (std::chrono::steady_clock::now() - begin > patience_) return make_error(errc::contended);
+            auto const now = std::chrono::steady_clock::now();
+            if (!waiting_since) waiting_since = now;
+            if (now - *waiting_since > patience_) return make_error(errc::contended);
             std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
     }

@@ -59,6 +59,9 @@ struct sim_blocks {
     using chains = chains_by_block<index>;
     /// Sizes of remote blocks of which every client has some when the clock starts.
     static constexpr std::array<std::uint64_t, 1> allocated{index::leaf::bytes};
+    /// Sizes of which a client may have a chunk in the end: a learned index has pieces, pages and directories beside leaves.
+    static constexpr std::size_t sizes = index::type_name == std::string_view("learned") ? 16 : 1;
+    static constexpr std::uint64_t bytes_each = 256; ///< of a block, more than twice what any index takes
 };
 using sim_sherman = sim_blocks<sherman_tree<block_hash, location>>;
 using sim_chime = sim_blocks<chime_tree<block_hash, location>>;
@@ -69,6 +72,8 @@ struct sim_extents {
     using chains = chains_by_extents<index>;
     static constexpr std::array<std::uint64_t, 4> allocated{index::leaf::bytes, extent_class::bytes(0),
                                                             extent_class::bytes(1), extent_class::bytes(2)};
+    static constexpr std::size_t sizes = allocated.size();
+    static constexpr std::uint64_t bytes_each = 128;
 };
 
 /// Indexes that can be simulated with one entry a block.
@@ -145,11 +150,11 @@ private:
         options_.client_cache_bytes = setup.client_cache_bytes;
     }
 
-    // Each client holds a chunk of each memory node and size of blocks at most, used up or not; 128 bytes a block are more than
-    // twice what a tree takes. Memory that nobody touches costs nothing.
+    // Each client holds a chunk of each memory node and size of blocks at most, used up or not. Memory that nobody touches costs
+    // nothing.
     [[nodiscard]] static std::uint64_t sufficient_bytes(sim_setup const& setup, std::uint64_t blocks) {
         auto const chunks =
-            (setup.clients + 2) * Storage::allocated.size() + blocks * 128 / (setup.nodes * chunk_bytes) + 2;
+            (setup.clients + 2) * Storage::sizes + blocks * Storage::bytes_each / (setup.nodes * chunk_bytes) + 2;
         return std::max<std::uint64_t>(64, chunks + 1) * chunk_bytes;
     }
 

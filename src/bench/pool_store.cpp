@@ -87,7 +87,7 @@ private:
         sent_.bytes += cost.bytes_read + cost.bytes_written;
     }
 
-    std::optional<child_process> holder_; // outlives the client, which is the last to leave then
+    std::optional<child_process> holder_; // outlives the client: the last to leave removes the segment
     client client_;
     match_end end_; // of the last match
     traffic sent_;

@@ -62,7 +62,7 @@ std::int64_t nanoseconds_of_one_read(sim_parameters const& p) {
         return std::llround(1e9 * std::max(1 / nic.operations_per_second, bytes / nic.bytes_per_second));
     };
     double const header = p.header_bytes;
-    double const answer = header + sim_blocks::index::options::node_bytes;
+    double const answer = header + sim_sherman::index::options::node_bytes;
     return p.batch_overhead.count() + service(p.client, header) + p.propagation.count() +
            service(p.memory_node, header) + service(p.memory_node, answer) + p.propagation.count() +
            service(p.client, answer);

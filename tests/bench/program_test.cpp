@@ -159,7 +159,7 @@ TEST_CASE("wrong usage is told by name and ends with 2", "[bench]") {
 TEST_CASE("help and version end well and teach", "[bench]") {
     auto const help = run_bench({"--help"});
     CHECK(help.status == 0);
-    CHECK_THAT(help.out, has_text("catena-bench compare [OPTIONS] [TRACE]"));
+    CHECK_THAT(help.out, has_text("catena-bench COMMAND [OPTIONS] [TRACE]"));
     auto const compare = run_bench({"compare", "--help"});
     CHECK(compare.status == 0);
     for (auto const* const word : {"--systems", "--against", "--rounds", "--simulate", "--clients", "--json",

@@ -156,11 +156,7 @@ result<bench_settings, exit_code> parse_bench_arguments(int argc, char const* co
     std::vector<std::string> systems;
     std::vector<std::string> simulate;
     common_options common(app, s);
-    common.add_trace();
-    app.add_option("--requests", s.requests, "Length of the generated trace")
-        ->option_text(fmt::format("N [{}]", s.requests))
-        ->check(at_least_one(any_number));
-    app.add_option("--seed", s.seed, "Makes another generated trace")->option_text(fmt::format("N [{}]", s.seed));
+    common.add_generated(common.add_trace());
     app.add_option("--warm-up", s.warm_up, "Requests that are not measured\n(default: half of the trace)")
         ->option_text("N")
         ->check(whole_number(0, any_number));

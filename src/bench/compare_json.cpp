@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include <catena/version.hpp>
 #include <nlohmann/json.hpp>
@@ -38,7 +37,7 @@ json of(comparison_description const& d) {
 template <typename Which>
 json latencies_over_rounds(system_figures const& s, Which which) {
     static constexpr std::array names{"p50", "p90", "p99", "p99.9"};
-    static_assert(names.size() == latencies::percentiles.size());
+    static_assert(names.size() == latencies::per_mille.size());
     json out{{"mean", of(s.over_rounds([&](round_figures const& r) { return which(r).mean; }))}};
     for (std::size_t i = 0; i < names.size(); ++i)
         out[names[i]] = of(s.over_rounds([&](round_figures const& r) { return which(r).at[i]; }));
@@ -48,19 +47,16 @@ json latencies_over_rounds(system_figures const& s, Which which) {
 
 // Latency by percentile, for a curve: [percentile, match, request].
 json curve_of(system_figures const& s) {
-    constexpr std::array percentiles{1.0,  5.0,  10.0, 20.0, 30.0, 40.0, 50.0, 60.0,
-                                     70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9};
+    constexpr std::array per_mille{10U,  50U,  100U, 200U, 300U, 400U, 500U, 600U,
+                                   700U, 800U, 900U, 950U, 980U, 990U, 995U, 999U};
     auto curve = json::array();
     if (s.match_us.empty()) return curve;
-    auto const at = [](std::vector<float> const& sorted, double percent) {
-        auto const rank = std::ceil(percent / 100 * static_cast<double>(sorted.size()) - 1e-9);
-        return sorted[std::clamp<std::size_t>(static_cast<std::size_t>(rank), 1, sorted.size()) - 1];
-    };
-    for (auto const p : percentiles) curve.push_back({p, at(s.match_us, p), at(s.request_us, p)});
+    for (auto const p : per_mille) {
+        auto const at = tools::nearest_rank(s.match_us.size(), p, 1000);
+        curve.push_back({p / 10.0, s.match_us[at], s.request_us[at]});
+    }
     return curve;
 }
-
-double per(double amount, std::uint64_t count) { return count == 0 ? 0 : amount / static_cast<double>(count); }
 
 json of(comparison const& all, system_figures const& s) {
     json out{{"name", s.what.name()},
@@ -74,10 +70,10 @@ json of(comparison const& all, system_figures const& s) {
              {"publish_us", latencies_over_rounds(s, [](round_figures const& r) { return r.publish_us; })},
              {"request_us", latencies_over_rounds(s, [](round_figures const& r) { return r.request_us; })},
              {"server_us_per_request", of(s.over_rounds([](round_figures const& r) { return r.server_us; }))},
-             {"round_trips_per_match", per(static_cast<double>(s.sent.match_round_trips), s.requests)},
-             {"round_trips_per_publish", per(static_cast<double>(s.sent.publish_round_trips), s.publishes)},
-             {"bytes_per_request", per(static_cast<double>(s.sent.bytes), s.requests)},
-             {"bytes_per_block", per(static_cast<double>(s.size.bytes), s.size.blocks)},
+             {"round_trips_per_match", s.round_trips_per_match()},
+             {"round_trips_per_publish", s.round_trips_per_publish()},
+             {"bytes_per_request", s.bytes_per_request()},
+             {"bytes_per_block", s.bytes_per_block()},
              {"client_bytes", s.size.client_bytes},
              {"requests", s.requests},
              {"blocks", s.blocks},
@@ -103,13 +99,12 @@ std::optional<ratios> ratios_of(comparison const& all, system_figures const& one
     auto const of_each = [&](auto what) {
         std::vector<double> values;
         for (std::size_t i = 0; i < one.rounds.size(); ++i) {
-            auto const whole = what(base->rounds[i]);
-            values.push_back(whole > 0 ? what(one.rounds[i]) / whole : 0);
+            values.push_back(tools::ratio(what(one.rounds[i]), what(base->rounds[i])));
         }
         return spread_of(std::move(values));
     };
     constexpr std::size_t p99 = 2;
-    static_assert(latencies::percentiles[p99] == 99.0);
+    static_assert(latencies::per_mille[p99] == 990);
     return ratios{.requests_per_second = of_each([](round_figures const& r) { return r.requests_per_second; }),
                   .matches_per_second = of_each([](round_figures const& r) { return r.matches_per_second; }),
                   .matched_blocks_per_second =

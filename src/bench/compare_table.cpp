@@ -17,8 +17,6 @@ namespace {
 using tools::human_size;
 using tools::with_thousands;
 
-double per(double amount, std::uint64_t count) { return count == 0 ? 0 : amount / static_cast<double>(count); }
-
 double median(system_figures const& s, double (*what)(round_figures const&)) { return s.over_rounds(what).median; }
 
 std::string heading(comparison const& all) {
@@ -93,10 +91,9 @@ std::string measured(comparison const& all) {
                          with_thousands(median(*s, [](round_figures const& f) { return f.match_us.at[0]; }), 1),
                          with_thousands(median(*s, [](round_figures const& f) { return f.match_us.at[2]; }), 1),
                          with_thousands(median(*s, [](round_figures const& f) { return f.request_us.at[2]; }), 1),
-                         with_thousands(per(static_cast<double>(s->sent.match_round_trips), s->requests), 2),
-                         with_thousands(per(static_cast<double>(s->sent.bytes), s->requests), 0),
+                         with_thousands(s->round_trips_per_match(), 2), with_thousands(s->bytes_per_request(), 0),
                          with_thousands(median(*s, [](round_figures const& f) { return f.server_us; }), 1),
-                         with_thousands(per(static_cast<double>(s->size.bytes), s->size.blocks), 1));
+                         with_thousands(s->bytes_per_block(), 1));
         }
     }
     return text;

@@ -41,11 +41,7 @@ tools::exit_code ranges(int argc, char const* const* argv) {
     app.footer(footer);
     common_settings s;
     common_options common(app, s);
-    common.add_trace();
-    app.add_option("--requests", s.requests, "Length of the generated trace")
-        ->option_text(fmt::format("N [{}]", s.requests))
-        ->check(at_least_one(any_number));
-    app.add_option("--seed", s.seed, "Makes another generated trace")->option_text(fmt::format("N [{}]", s.seed));
+    common.add_generated(common.add_trace());
     common.add_output();
     if (auto const stop = common.parse(argc, argv)) return *stop;
     if (s.block_tokens || s.full_blocks_only) {

@@ -47,6 +47,20 @@ public:
     redis_store(redis_server const& server, redis_connection connection, beginning start)
         : server_(&server), connection_(std::move(connection)), start_(start) {}
 
+    // One MSET of what is missing.
+    result<void, std::string> publish(std::span<block_hash const> chain, std::span<location> places,
+                                      std::size_t from) override {
+        words_.assign(1, "MSET"sv);
+        for (auto i = from; i < chain.size(); ++i) {
+            words_.push_back(bytes_of(chain[i]));
+            words_.push_back(bytes_of(places[i]));
+        }
+        ++counted_.publish_round_trips;
+        auto const done = connection_.ask(words_);
+        if (!done) return done.error();
+        return {};
+    }
+
     result<traffic, std::string> sent() override {
         auto const in = connection_.info_number("stats", "total_net_input_bytes");
         auto const out = connection_.info_number("stats", "total_net_output_bytes");
@@ -69,20 +83,6 @@ public:
     double server_seconds() override { return server_->processor_seconds(); }
 
 protected:
-    // One MSET of what is missing.
-    result<void, std::string> set_all(std::span<block_hash const> chain, std::span<location const> places,
-                                      std::size_t from) {
-        words_.assign(1, "MSET"sv);
-        for (auto i = from; i < chain.size(); ++i) {
-            words_.push_back(bytes_of(chain[i]));
-            words_.push_back(bytes_of(places[i]));
-        }
-        ++counted_.publish_round_trips;
-        auto const done = connection_.ask(words_);
-        if (!done) return done.error();
-        return {};
-    }
-
     // The leading elements of an answer that are places.
     static std::size_t take_places(redisReply const& answer, std::span<location> places) {
         auto const most = std::min(answer.elements, places.size());
@@ -136,11 +136,6 @@ public:
         if (!answer) return answer.error();
         return take_places(**answer, places);
     }
-
-    result<void, std::string> publish(std::span<block_hash const> chain, std::span<location> places,
-                                      std::size_t from) override {
-        return set_all(chain, places, from);
-    }
 };
 
 class pipelined final : public redis_store {
@@ -187,11 +182,6 @@ public:
         auto const answer = connection_.ask(words_);
         if (!answer) return answer.error();
         return take_places(**answer, places);
-    }
-
-    result<void, std::string> publish(std::span<block_hash const> chain, std::span<location> places,
-                                      std::size_t from) override {
-        return set_all(chain, places, from);
     }
 
 private:

@@ -2,7 +2,6 @@
 #include "bench/rounds.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -11,7 +10,7 @@
 namespace catena::bench {
 namespace {
 
-double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
+using tools::ratio;
 
 round_figures figures_of(pass_result& p) {
     auto const requests = static_cast<double>(p.requests);
@@ -58,10 +57,8 @@ latencies latencies_of(std::vector<float>& samples) {
     auto const n = samples.size();
     latencies found{.mean = std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(n),
                     .max = samples.back()};
-    for (std::size_t i = 0; i < latencies::percentiles.size(); ++i) {
-        auto const rank = std::ceil(latencies::percentiles[i] / 100 * static_cast<double>(n) - 1e-9);
-        found.at[i] = samples[std::clamp<std::size_t>(static_cast<std::size_t>(rank), 1, n) - 1];
-    }
+    for (std::size_t i = 0; i < latencies::per_mille.size(); ++i)
+        found.at[i] = samples[tools::nearest_rank(n, latencies::per_mille[i], 1000)];
     return found;
 }
 

@@ -15,6 +15,7 @@
 
 #include "bench/pass.hpp"
 #include "bench/systems.hpp"
+#include "tools/samples.hpp"
 
 namespace catena::bench {
 
@@ -29,10 +30,10 @@ struct spread {
 
 /// Latencies of one kind of call.
 struct latencies {
-    static constexpr std::array percentiles{50.0, 90.0, 99.0, 99.9};
+    static constexpr std::array per_mille{500U, 900U, 990U, 999U};
 
     double mean = 0;
-    std::array<double, percentiles.size()> at{};
+    std::array<double, per_mille.size()> at{};
     double max = 0;
 };
 /// By nearest rank of all samples. Sorts them; none: zeros.
@@ -62,12 +63,22 @@ struct system_figures {
     std::vector<float> match_us; ///< samples of all rounds, sorted
     std::vector<float> request_us;
 
+    [[nodiscard]] double round_trips_per_match() const noexcept { return per(sent.match_round_trips, requests); }
+    [[nodiscard]] double round_trips_per_publish() const noexcept { return per(sent.publish_round_trips, publishes); }
+    [[nodiscard]] double bytes_per_request() const noexcept { return per(sent.bytes, requests); }
+    [[nodiscard]] double bytes_per_block() const noexcept { return per(size.bytes, size.blocks); }
+
     /// Over the rounds, of a figure that `what` takes out of one.
     template <typename What>
     [[nodiscard]] spread over_rounds(What what_of) const {
         std::vector<double> values;
         for (auto const& each : rounds) values.push_back(what_of(each));
         return spread_of(std::move(values));
+    }
+
+private:
+    [[nodiscard]] static double per(std::uint64_t part, std::uint64_t whole) noexcept {
+        return tools::ratio(static_cast<double>(part), static_cast<double>(whole));
     }
 };
 

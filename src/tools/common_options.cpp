@@ -49,6 +49,16 @@ CLI::Option* common_options::add_trace() {
     return file;
 }
 
+void common_options::add_generated(CLI::Option* file) {
+    app_.add_option("--requests", s_.requests, "Length of the generated trace")
+        ->option_text(fmt::format("N [{}]", s_.requests))
+        ->excludes(file)
+        ->check(at_least_one(any_number));
+    app_.add_option("--seed", s_.seed, "Makes another generated trace")
+        ->option_text(fmt::format("N [{}]", s_.seed))
+        ->excludes(file);
+}
+
 void common_options::add_lookup() {
     constexpr std::array strategies{match_strategy::extents, match_strategy::batched, match_strategy::galloping,
                                     match_strategy::binary, match_strategy::sequential};

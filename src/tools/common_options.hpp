@@ -24,8 +24,10 @@ public:
     common_options(common_options const&) = delete;
     common_options& operator=(common_options const&) = delete;
 
-    /// TRACE and how it is cut; returns TRACE. --requests and --seed are the program's.
+    /// TRACE and how it is cut; returns TRACE.
     CLI::Option* add_trace();
+    /// --requests and --seed, which are of a generated trace alone: `file` is what add_trace returned. (catena-sim has its own.)
+    void add_generated(CLI::Option* file);
     /// --strategy and --client-cache
     void add_lookup();
     /// --json, --no-progress, --help, --version

@@ -3,11 +3,28 @@
 
 #include <limits>
 
+#include <catena/version.hpp>
 #include <fmt/format.h>
 
+#include "tools/output.hpp"
 #include "tools/units.hpp"
 
 namespace catena::tools {
+namespace {
+
+// CLI11 would say that a command is missing.
+std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv) {
+    if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+    std::vector<std::string_view> known;
+    auto const commands = app.get_subcommands([](CLI::App const*) { return true; });
+    for (auto const* each : commands) {
+        if (each->get_name() == argv[1]) return std::nullopt;
+        known.push_back(each->get_name());
+    }
+    return fmt::format("there is no command \"{}\"; there are: {}", argv[1], joined(known));
+}
+
+} // namespace
 
 std::string joined(std::vector<std::string_view> const& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
@@ -43,15 +60,24 @@ CLI::Validator a_size() {
         "");
 }
 
-std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv) {
-    if (argc < 2 || argv[1][0] == '-') return std::nullopt;
-    std::vector<std::string_view> known;
-    auto const commands = app.get_subcommands([](CLI::App const*) { return true; });
-    for (auto const* each : commands) {
-        if (each->get_name() == argv[1]) return std::nullopt;
-        known.push_back(each->get_name());
+std::optional<exit_code> parse_commands(CLI::App& app, int argc, char const* const* argv) {
+    app.set_help_flag("-h,--help", "This text");
+    app.set_version_flag("--version", fmt::format("{} {}", app.get_name(), version_string), "The version");
+    app.failure_message([](CLI::App const* failed, CLI::Error const& mistake) {
+        auto const chosen = failed->get_subcommands();
+        auto const who = chosen.empty() ? failed->get_name() : failed->get_name() + " " + chosen.front()->get_name();
+        return fmt::format("{}: {}\n{} --help says what is possible\n", failed->get_name(), mistake.what(), who);
+    });
+    if (auto const why = unknown_command(app, argc, argv)) {
+        complainer{app.get_name()}("{}", *why);
+        return exit_usage;
     }
-    return fmt::format("there is no command \"{}\"; there are: {}", argv[1], joined(known));
+    try {
+        app.parse(argc, argv);
+    } catch (CLI::ParseError const& stop) {
+        return app.exit(stop) == 0 ? exit_ok : exit_usage;
+    }
+    return std::nullopt;
 }
 
 } // namespace catena::tools

@@ -11,6 +11,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/exit_code.hpp"
+
 namespace catena::tools {
 
 [[nodiscard]] std::string joined(std::vector<std::string_view> const& words);
@@ -25,7 +27,8 @@ namespace catena::tools {
 /// A size as parse_size reads it.
 [[nodiscard]] CLI::Validator a_size();
 
-/// What to say if the first argument is no command of `app`: CLI11 would say that a command is missing.
-[[nodiscard]] std::optional<std::string> unknown_command(CLI::App const& app, int argc, char const* const* argv);
+/// Reads the command line of a program with commands, the subcommands of `app`; adds --help and --version of the program. An exit
+/// code: the program is to end here (help, version, a mistake), all is said.
+[[nodiscard]] std::optional<exit_code> parse_commands(CLI::App& app, int argc, char const* const* argv);
 
 } // namespace catena::tools

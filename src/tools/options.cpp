@@ -100,14 +100,7 @@ result<settings, exit_code> parse_arguments(int argc, char const* const* argv) {
     s.index = client_options{}.index;
     auto hot_cache = exact_size(client_options{}.hot_cache_bytes);
     common_options common(app, s);
-    auto* const file = common.add_trace();
-    app.add_option("--requests", s.requests, "Length of the generated trace")
-        ->option_text(fmt::format("N [{}]", s.requests))
-        ->excludes(file)
-        ->check(at_least_one(any_number));
-    app.add_option("--seed", s.seed, "Makes another generated trace")
-        ->option_text(fmt::format("N [{}]", s.seed))
-        ->excludes(file);
+    common.add_generated(common.add_trace());
 
     app.option_defaults()->group("Index");
     app.add_option("--pool", s.pool,

@@ -93,23 +93,8 @@ result<pool_settings, exit_code> parse_pool_arguments(int argc, char const* cons
     drop->add_flag("--yes", s.yes, "Do not ask");
     add_output(*drop, s, no_progress, true);
 
-    app.set_help_flag("-h,--help", "This text");
-    app.set_version_flag("--version", fmt::format("{} {}", pool_program, version_string), "The version");
-    app.failure_message([](CLI::App const* failed, CLI::Error const& mistake) {
-        auto const chosen = failed->get_subcommands();
-        auto const who = chosen.empty() ? failed->get_name() : failed->get_name() + " " + chosen.front()->get_name();
-        return fmt::format("{}: {}\n{} --help says what is possible\n", failed->get_name(), mistake.what(), who);
-    });
+    if (auto const stop = parse_commands(app, argc, argv)) return *stop;
     constexpr complainer complain{pool_program};
-    if (auto const why = unknown_command(app, argc, argv)) {
-        complain("{}", *why);
-        return exit_usage;
-    }
-    try {
-        app.parse(argc, argv);
-    } catch (CLI::ParseError const& stop) {
-        return app.exit(stop) == 0 ? exit_ok : exit_usage;
-    }
     s.progress = !no_progress;
     if (watch_ms) s.watch_for = std::chrono::milliseconds(*watch_ms);
 

@@ -14,6 +14,9 @@
 
 namespace catena::tools {
 
+/// 0 if there is nothing to divide by.
+[[nodiscard]] constexpr double ratio(double part, double whole) noexcept { return whole > 0 ? part / whole : 0; }
+
 /// Percentiles by nearest rank: the p-th is the smallest sample that at least p % of all samples do not exceed.
 struct summary {
     double mean = 0;
@@ -22,9 +25,9 @@ struct summary {
     double max = 0;
 };
 
-/// Where the p-th percentile stands among n > 0 sorted samples, from 0.
-[[nodiscard]] constexpr std::size_t nearest_rank(std::size_t n, unsigned percent) noexcept {
-    auto const rank = (n * percent + 99) / 100;
+/// Where the sample stands, from 0, that at least `part` of `whole` parts of n > 0 sorted samples do not exceed.
+[[nodiscard]] constexpr std::size_t nearest_rank(std::size_t n, unsigned part, unsigned whole = 100) noexcept {
+    auto const rank = (n * part + whole - 1) / whole;
     return rank == 0 ? 0 : rank - 1;
 }
 

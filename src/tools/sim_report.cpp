@@ -14,8 +14,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
-
 json of(summary const& s) { return {{"mean", s.mean}, {"p50", s.p50}, {"p99", s.p99}, {"max", s.max}}; }
 
 json of(sim_nic const& nic) {

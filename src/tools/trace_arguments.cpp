@@ -148,23 +148,8 @@ result<trace_settings, exit_code> parse_trace_arguments(int argc, char const* co
     s.cache_percent = analysis_options{}.cache_percent;
     bool no_progress = false;
     add_analyze(app, s, no_progress);
-    app.set_help_flag("-h,--help", "This text");
-    app.set_version_flag("--version", fmt::format("{} {}", trace_program, version_string), "The version");
-    app.failure_message([](CLI::App const* failed, CLI::Error const& mistake) {
-        auto const chosen = failed->get_subcommands();
-        auto const who = chosen.empty() ? failed->get_name() : failed->get_name() + " " + chosen.front()->get_name();
-        return fmt::format("{}: {}\n{} --help says what is possible\n", failed->get_name(), mistake.what(), who);
-    });
+    if (auto const stop = parse_commands(app, argc, argv)) return *stop;
     constexpr complainer complain{trace_program};
-    if (auto const why = unknown_command(app, argc, argv)) {
-        complain("{}", *why);
-        return exit_usage;
-    }
-    try {
-        app.parse(argc, argv);
-    } catch (CLI::ParseError const& stop) {
-        return app.exit(stop) == 0 ? exit_ok : exit_usage;
-    }
     s.progress = !no_progress;
     if (!is_place_for_file(s.json)) {
         complain("--json {}: not a place for a file", s.json);

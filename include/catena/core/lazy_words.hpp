@@ -19,6 +19,7 @@ namespace catena {
 class lazy_words {
 public:
     /// The first word is at the beginning of a cache line, that of a large table at the beginning of a huge page.
+    /// Throws std::bad_alloc.
     explicit lazy_words(std::size_t count) {
         if (count == 0) return;
         auto const bytes = count * word_bytes;

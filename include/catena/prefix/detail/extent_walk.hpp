@@ -210,8 +210,8 @@ private:
         w.at = std::min((w.at / window + 1) * window, w.chain.size());
     }
 
-    /// Nearly all blocks: those of the chain that stand in the extent one after the other, and are present. What else there is, and
-    /// what ends them, is for step().
+    /// Of a walk that ends at gaps nearly all blocks: those that stand in the extent one after the other, and are present. What ends
+    /// them is for step().
     void pass_listed(chain_walk& w, listed_extent const& e, extent_view const& x) noexcept {
         if (!w.slots.empty() || e.meta.dying()) return;
         auto const end = std::min({w.chain.size(), w.begin + e.have, (w.begin / window + 1) * window});
@@ -223,7 +223,7 @@ private:
         }
     }
 
-    /// One block further in the extent, or out of it. False: more of it must be read.
+    /// Further in the extent, or out of it. False: more of it must be read.
     bool step(chain_walk& w) {
         auto& e = list_[w.extent];
         extent_view const x(e.words, e.have);
@@ -249,21 +249,18 @@ private:
         }
         if (why == walk_stop::absent) {
             auto const place = x.place(slot);
-            bool const present = extent_word::present(place);
-            if (present && e.meta.dying()) {
+            if (extent_word::present(place) && e.meta.dying()) {
                 e.spare = true;
                 e.have = 0;
                 return_to_begin(w);
                 return false;
             }
-            if (!w.slots.empty())
+            if (!w.slots.empty()) { // it does not end at gaps
                 w.slots[w.at] = {.extent = e.ref,
                                  .meta = e.meta,
                                  .slot = static_cast<std::uint32_t>(slot),
                                  .place = place,
                                  .removals = x.removals()};
-            if (present || !w.slots.empty()) {
-                if (!w.locations.empty()) w.locations[w.at] = location::from_word(place);
                 if (++w.at == w.chain.size()) leave(w, e, x, walk_stop::chain_end);
                 return true;
             }

@@ -7,6 +7,6 @@
 namespace catena {
 
 index_type const chime_index =
-    detail::index_type_of<chime_tree<block_hash, location>, chime_tree<block_hash, extent_ref>>();
+    detail::index_type_of<chime_tree<block_hash, location>, chime_tree<block_hash, extent_ref, chime_heads>>();
 
 } // namespace catena

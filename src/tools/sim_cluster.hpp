@@ -68,7 +68,7 @@ using sim_chime = sim_blocks<chime_tree<block_hash, location>>;
 using sim_learned = sim_blocks<learned_hopscotch<block_hash, location>>;
 /// ... or extents.
 struct sim_extents {
-    using index = chime_tree<block_hash, extent_ref>;
+    using index = chime_tree<block_hash, extent_ref, chime_heads>;
     using chains = chains_by_extents<index>;
     static constexpr std::array<std::uint64_t, 4> allocated{index::leaf::bytes, extent_class::bytes(0),
                                                             extent_class::bytes(1), extent_class::bytes(2)};

@@ -22,7 +22,7 @@ using namespace catena::test;
 
 namespace {
 
-using index_type = extent_index<chime_tree<block_hash, extent_ref>>;
+using index_type = extent_index<chime_tree<block_hash, extent_ref, chime_heads>>;
 using chain = std::vector<block_hash>;
 constexpr std::size_t window = extent_options::window;
 
@@ -101,6 +101,31 @@ TEST_CASE("a match of a chain that the client never saw asks the index and reads
     REQUIRE(f.second.cost([&] { REQUIRE(f.second.match(c).blocks == c.size()); }).round_trips == 1);
     auto const nowhere = f.second.cost([&] { REQUIRE(f.second.match(chain_of(3000, 100)).blocks == 0); });
     REQUIRE(nowhere.round_trips == 1); // none of its first blocks is listed
+}
+
+TEST_CASE("a match through branches of one window is one round trip, with copies and without", "[budget][extents]") {
+    extent_world f;
+    f.first.own = ok(index_type::open(*f.first.s, "t", 8U << 20U, 1U << 20U));
+    for (int size = 1; size < static_cast<int>(window); ++size) {
+        for (int at = 1; at <= size; ++at) {
+            CAPTURE(size, at);
+            auto const number = 1000U * static_cast<unsigned>(size * 100 + at);
+            auto const trunk = chain_of(number, static_cast<std::size_t>(size));
+            auto const longer =
+                joined(trunk, chain_of(number + 1, window)); // fills its slots, and goes on behind the last
+            auto const branch = joined(chain(trunk.begin(), trunk.begin() + at), chain_of(number + 2, 3));
+            auto const twig = joined(chain(branch.begin(), branch.end() - 1), chain_of(number + 3, 2));
+            for (auto const& c : {trunk, longer, branch, twig}) (void)f.first.publish(c);
+            for (int i = 0; i < 5; ++i) {
+                for (auto const& c : {trunk, longer, branch, twig}) {
+                    auto const d = f.first.cost([&] { REQUIRE(f.first.match(c).blocks == c.size()); });
+                    REQUIRE(d.round_trips == 1);
+                    // All are copies: of trunk, branch and twig, and of what follows in the next window.
+                    if (i == 4) REQUIRE(d.bytes_read <= 4 * extent_view::prelude_words * word_bytes);
+                }
+            }
+        }
+    }
 }
 
 TEST_CASE("chains of extents that are matched together share one round trip", "[budget][extents]") {

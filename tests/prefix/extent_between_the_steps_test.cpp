@@ -374,6 +374,36 @@ TEMPLATE_TEST_CASE("extents, step by step: what is published while a forget is u
     }
 }
 
+TEST_CASE("extents, Dying: a block that somebody who died listed in an extent about to be taken out of use stays, once "
+          "it counts",
+          "[extents][steps]") {
+    auto const c = chain_of(1, 1);
+    bool const publishes = GENERATE(false, true);
+    std::size_t spared = 0;
+    for (std::size_t n = 1; n < most_batches; ++n) {
+        CAPTURE(n, publishes);
+        scene<short_windows> t;
+        (void)t.a.publish(c, 1);
+        auto const e = t.extent_of(c.front());
+        auto& memory = t.fabric.memory();
+        places_type seen;
+        auto const act = [&] {
+            auto const nowhere = raw_read(memory, extent_view::place_at(e, 0));
+            extent_meta const meta(raw_read(memory, extent_view::begin(e)));
+            if (!meta.dying() || extent_word::present(nowhere)) return;
+            raw_write(memory, extent_view::place_at(e, 0), location(5, 0).word()); // L3 of a publish that never ends
+            seen = publishes ? t.b.publish(c, 3).places : t.b.match(c);
+            ++spared;
+        };
+        auto const [batches, refused] = t.run([&] { (void)t.a.forget(c); }, {{.batch = n, .act = act}});
+        if (batches < n) break;
+        if (!seen.empty()) REQUIRE(seen == places(5, 1));
+        REQUIRE(t.b.match(c) == seen);
+        t.settle(std::array{c});
+    }
+    REQUIRE(spared > 0);
+}
+
 TEMPLATE_TEST_CASE("extents, step by step: two publishes, or two forgets, get into a forget", "[extents][steps]",
                    short_windows) {
     constexpr auto window = TestType::options::window;

@@ -49,7 +49,7 @@ costs_of_work work_on(Fabric& fabric) {
     expect(t.scan({.from = 0, .to = {}}, n).size() == n - (n + 2) / 3, "scanned");
     costs.keys = s.stats();
 
-    using extents = extent_index<chime_tree<block_hash, extent_ref>>;
+    using extents = extent_index<chime_tree<block_hash, extent_ref, chime_heads>>;
     auto chains = ok(extents::create(s, "chains", 1U << 20U, 0));
     for (std::uint64_t i = 0; i < 12; ++i) {
         auto const c = chain_of(i, 10 + 20 * i);

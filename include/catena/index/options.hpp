@@ -26,6 +26,13 @@ struct chime_options : tree_options {
     static constexpr std::size_t most_moves = 2; ///< most keys that make way for one; beyond that the leaf splits
 };
 
+/// Of a chime_tree whose values its user remembers, as an extent_index does: it asks for what it does not know, so nothing that it asks
+/// for is hot. The layout is the same.
+struct chime_heads : chime_options {
+    static constexpr bool speculative_reads = false;
+    static constexpr std::size_t hotspot_bytes = 0;
+};
+
 /// What the model of a learned index says of a key.
 enum class model_use : bool {
     placement, ///< its leaf, by definition: leaves begin where the model says; how full they are differs

@@ -146,10 +146,12 @@ public:
     template <typename Session>
     [[nodiscard, gnu::noinline]] task<result<match_answer>> match(Session& s, chain c, std::span<location> out,
                                                                   std::chrono::nanoseconds deadline = {}) {
-        chain_query const query{.chain = c, .out = out, .deadline = deadline};
-        match_answer answer;
-        if (auto const r = co_await match_many(s, std::span(&query, 1), std::span(&answer, 1)); !r) co_return r.error();
-        co_return answer;
+        if (!out.empty() && out.size() < c.size()) co_return make_error(errc::invalid_argument);
+        if (c.empty()) co_return match_answer{};
+        detail::chain_walk walk{.chain = c, .locations = out, .deadline = deadline};
+        detail::extent_walker<Session, state_type> walker(s, *state_, std::span(&walk, 1));
+        if (auto const r = co_await walker.run(); !r) co_return r.error();
+        co_return answer_of(walk);
     }
 
     /// Several matches that share their round trips: as many as the longest of them needs. answers[i] is that of queries[i].

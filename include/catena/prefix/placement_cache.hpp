@@ -35,7 +35,8 @@ namespace catena {
 /// What is known of an extent before it is read.
 struct placement {
     extent_ref extent;
-    std::uint8_t slots = 0;     ///< so many of its slots were claimed when it was last seen; 0: not known
+    std::uint8_t slots =
+        0; ///< so many of its slots were claimed when it was last seen; 0: not known, nor what its children are
     bool branched = false;      ///< children of it begin in the same window
     std::uint8_t uses = 0;      ///< how often it was read, up to 3
     std::uint8_t behind = 0;    ///< so many extents that were published with it, for the next windows, lie behind it
@@ -43,6 +44,18 @@ struct placement {
     std::uint32_t children = 0; ///< extent_children::filter
 
     static constexpr std::uint8_t most_uses = 3;
+
+    /// May a child of it begin in the same window?
+    [[nodiscard]] constexpr bool perhaps_branches() const noexcept { return branched || slots == 0; }
+    /// May a child of it begin with that block?
+    [[nodiscard]] constexpr bool perhaps_leads_to(block_hash const& first) const noexcept {
+        return slots == 0 || extent_children(children).perhaps(first);
+    }
+    /// A child begins in the same window. With which block is not known until it is read again.
+    constexpr void note_branch() noexcept {
+        branched = true;
+        children = ~std::uint32_t{0};
+    }
 
     [[nodiscard]] constexpr word hint() const noexcept {
         return word{children} << 32U | word{removals} << 16U | word{behind} << 12U | word{uses} << 9U |

@@ -123,17 +123,12 @@ public:
     /// options::batch_nodes keys; what is read for each says the tree. companions: READs and WRITEs of the caller's that share
     /// the round trip of the first of them (with no keys, of none).
     template <typename Session>
-    [[nodiscard, gnu::noinline]] task<result<void>> find_many(Session& s, std::span<key_type const> keys,
-                                                              std::span<std::optional<value_type>> found,
-                                                              std::span<op const> companions = {}) {
-        if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
-        for (std::size_t at = 0; at < keys.size(); at += options::batch_nodes) {
-            auto const n = std::min(options::batch_nodes, keys.size() - at);
-            auto const r = co_await Self::find_some(s, *state_, keys.subspan(at, n), found.subspan(at, n),
-                                                    at == 0 ? companions : std::span<op const>{});
-            if (!r) co_return r.error();
-        }
-        co_return result<void>{};
+    [[nodiscard]] task<result<void>> find_many(Session& s, std::span<key_type const> keys,
+                                               std::span<std::optional<value_type>> found,
+                                               std::span<op const> companions = {}) {
+        bool const one_batch = !keys.empty() && keys.size() <= options::batch_nodes && keys.size() == found.size();
+        return one_batch ? Self::find_some(s, *state_, keys, found, companions)
+                         : find_in_batches(s, keys, found, companions);
     }
 
     /// Adds key and value if the key is absent. True: it was; false: it was there, nothing changed.
@@ -232,6 +227,20 @@ public:
 protected:
     index_calls(pool_state& pool, catalog_handle h, std::size_t cache_bytes)
         : state_(std::make_unique<State>(pool, h, cache_bytes)) {}
+
+    template <typename Session>
+    [[nodiscard, gnu::noinline]] task<result<void>> find_in_batches(Session& s, std::span<key_type const> keys,
+                                                                    std::span<std::optional<value_type>> found,
+                                                                    std::span<op const> companions) {
+        if (keys.size() != found.size()) co_return make_error(errc::invalid_argument);
+        for (std::size_t at = 0; at < keys.size(); at += options::batch_nodes) {
+            auto const n = std::min(options::batch_nodes, keys.size() - at);
+            auto const r = co_await Self::find_some(s, *state_, keys.subspan(at, n), found.subspan(at, n),
+                                                    at == 0 ? companions : std::span<op const>{});
+            if (!r) co_return r.error();
+        }
+        co_return result<void>{};
+    }
 
     /// Ready or being dropped. Errors: not_found, bad_format.
     template <typename Session>

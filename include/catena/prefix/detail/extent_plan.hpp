@@ -58,22 +58,21 @@ public:
             last = p;
             begin = head;
             auto const end = std::min(head + window, w.chain.size());
-            if (p->branched) // a branch begins within the slots of what it branches off, or behind the last of them
-                for (auto i = head + 1; i < std::min(end, begin + last->extent.slots() + 1); ++i) {
-                    auto const branch = state_.placements.find(w.chain[i]);
-                    if (!branch) continue;
-                    if (!list(w, i, *branch)) return;
-                    last = branch;
-                    begin = i;
-                }
+            while (last->perhaps_branches()) {
+                auto const branch = branch_of(w, begin, *last, end);
+                if (!branch) break;
+                if (!list(w, branch->begin, branch->where)) return;
+                last = branch->where;
+                begin = branch->begin;
+            }
             if (last->behind != 0) next = last->next();
         }
         if (!last || !w.slots.empty()) return;
         if (state_.news.others_at_work()) read_whole(w, begin);
         if (last->slots == 0) return;
-        auto const end = begin + std::min<std::size_t>(foreseen(w, begin, last->slots), window - begin % window);
-        auto const prints = end < w.chain.size() ? extent_children::prints_of(w.chain[end]) : 0;
-        if (prints != 0 && end > w.at && (last->children & prints) == prints) ask_from(w, end);
+        auto const passed = passage(w, begin).count;
+        auto const end = begin + std::min(passed != 0 ? passed : last->slots, window - begin % window);
+        if (end > w.at && end < w.chain.size() && last->perhaps_leads_to(w.chain[end])) ask_from(w, end);
     }
 
     /// W2 for a walk that knows no more.
@@ -128,10 +127,33 @@ private:
         if (e.have == 0) e.want = std::max(e.want, static_cast<std::uint32_t>(within_reach(w, begin, e.ref)));
     }
 
-    /// So many blocks of the chain that extent has, as far as is known: of a copy for sure, else it is hoped that it is all.
-    [[nodiscard]] std::size_t foreseen(chain_walk const& w, std::size_t begin, std::size_t slots) const noexcept {
+    struct known_branch {
+        std::size_t begin;
+        placement where;
+    };
+    /// The first known branch that the chain may take from that extent, in that window: it begins where the chain leaves the slots of the
+    /// extent, or behind the last of them. Where it leaves them a copy tells.
+    [[nodiscard]] std::optional<known_branch> branch_of(chain_walk const& w, std::size_t begin, placement const& p,
+                                                        std::size_t end) const noexcept {
+        auto const [passed, left] = passage(w, begin);
+        end = std::min(end, begin + (left ? passed : p.extent.slots()) + 1);
+        for (auto i = begin + std::max<std::size_t>(passed, 1); i < end; ++i) {
+            if (!p.perhaps_leads_to(w.chain[i])) continue;
+            if (auto const found = state_.placements.find(w.chain[i])) return known_branch{.begin = i, .where = *found};
+        }
+        return std::nullopt;
+    }
+
+    struct passed_blocks {
+        std::size_t count = 0; ///< 0: nothing of the extent is here
+        bool left = false;     ///< behind them stands another block
+    };
+    /// So many blocks of the chain stand in what is here of that extent: what was read, or a copy.
+    [[nodiscard]] passed_blocks passage(chain_walk const& w, std::size_t begin) const noexcept {
         auto const& e = list_[list_.find(w.chain[begin])];
-        return e.copied == 0 ? slots : matching(w, begin, extent_view(e.words, e.copied));
+        auto const have = std::max(e.have, e.copied);
+        auto const count = have == 0 ? 0 : matching(w, begin, extent_view(e.words, have));
+        return {.count = count, .left = count < have};
     }
     [[nodiscard]] static std::size_t matching(chain_walk const& w, std::size_t begin, extent_view const& x) noexcept {
         auto const most = std::min(x.slots(), w.chain.size() - begin);

@@ -25,7 +25,7 @@ public:
     static constexpr std::size_t most_ops = 1 + most_told; ///< that it adds to a batch
 
     news_errand(State& state, scratch& memory)
-        : state_(state), letters_(memory.template take<news_outbox::letter>(most_told)),
+        : state_(state), letters_(memory.template room_for<news_outbox::letter>(most_told)),
           told_(memory.image(most_told * news_ring::entry_bytes)),
           read_(memory.image(news_watch::most_read * news_ring::entry_bytes)) {}
 
@@ -69,8 +69,8 @@ private:
         if (!known || known->extent != n.first) placements.put(n.key, placement::of(n));
         if (n.parent == 0) return;
         auto parent = placements.find(n.parent);
-        if (!parent || parent->branched) return;
-        parent->branched = true;
+        if (!parent) return;
+        parent->note_branch();
         placements.put(n.parent, *parent);
     }
 

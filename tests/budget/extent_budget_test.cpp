@@ -150,7 +150,7 @@ TEST_CASE("a publish of a new chain writes its extents and inserts them", "[budg
         total += f.first.cost([&] { REQUIRE(f.first.publish(c).inserted == n); }).round_trips;
         auto const known = f.first.cost([&] { REQUIRE(f.first.publish(c).already_present == n); });
         REQUIRE(known.round_trips == 1);
-        REQUIRE(known.writes == 1); // tells others of the publish before
+        REQUIRE(known.writes <= 1); // every eighth look for news tells others of the publish before
         REQUIRE(known.cas + known.faa == 0);
         // A new conversation behind a prompt that is known: after the match that found the prompt.
         auto const branch = joined(chain_of(1, window), chain_of(5000 + i, n));
@@ -196,7 +196,7 @@ TEST_CASE("blocks that go to an extent that is there take two round trips after 
     REQUIRE(d.round_trips == 2); // tags, places
     REQUIRE(d.cas == 10);
     REQUIRE(d.reads == 2);
-    REQUIRE(d.writes == 0);
+    REQUIRE(d.writes == 1); // tells others of the publish before
     d = f.first.cost([&] { REQUIRE(f.first.publish(all, 11).inserted == 6); });
     REQUIRE(d.round_trips == 3);                              // and to look
     auto const short_match = f.first.match(all.first(3)).end; // what comes behind it was not looked at
@@ -250,7 +250,7 @@ TEST_CASE("a forget looks, takes off, and frees what is empty", "[budget][extent
     });
     REQUIRE(part.cas == 2 * window - 3 + 4); // and of each of two extents: begun, done
     REQUIRE(part.faa == 0);
-    REQUIRE(part.writes == 1);      // tells others of the publish before
+    REQUIRE(part.writes == 0);
     REQUIRE(part.round_trips == 4); // the last window's extent is empty, but has a child, as was read along
     auto const again = f.first.cost([&] { REQUIRE(f.first.forget(std::span(c).subspan(0, 0)) == 0); });
     REQUIRE(again.round_trips == 0);

@@ -295,10 +295,11 @@ struct two_engines {
     std::vector<block_hash> acquainted() {
         auto const c = chain_of(1 << 20, window);
         b.publish(c);
-        (void)b.match(c); // tells
         a.publish(chain_of(1 << 21, 1));
-        for (int i = 0; i < 8 && !a.own.hears_of_others(); ++i) (void)a.match(c);
-        for (int i = 0; i < 8 && !b.own.hears_of_others(); ++i) (void)b.match(c);
+        for (int i = 0; i < 24 && !(a.own.hears_of_others() && b.own.hears_of_others()); ++i) {
+            (void)b.match(c);
+            (void)a.match(c);
+        }
         REQUIRE(a.own.hears_of_others());
         REQUIRE(b.own.hears_of_others());
         return c;

@@ -2,7 +2,7 @@
 // extent_news: a ring in remote memory that tells every client where the others' new extents lie.
 //
 // A publisher takes positions in the ring by FAA and, once the index has his extents, writes one entry for each run of them that lie
-// one behind the other, along with one of his next batches (prefix/news_outbox.hpp). Each client reads what came since it looked
+// one behind the other, along with a later batch (prefix/news_outbox.hpp). Each client reads what came since it looked
 // last, along with what it reads anyway (prefix/news_watch.hpp). So what is told was true once, as all that a client remembers of
 // placements, and it costs nobody a round trip. Nothing depends on what becomes of an entry:
 //   torn, late   Each entry says at which position it was written; what does not fit is not there (yet).

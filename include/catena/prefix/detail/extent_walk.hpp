@@ -11,7 +11,8 @@
 // W3  Of extents that many chains share this client has copies (prefix/extent_copies.hpp): it reads whether they still hold.
 // W4  Where other clients are at work the last known extent is read as a whole, as it may have grown.
 // W5  With the first batch this client reads what others told in the ring of news since it looked last, and tells what it has published
-//     itself (prefix/extent_news.hpp). So it knows as a rule where the others' extents are before it needs them.
+//     itself (prefix/extent_news.hpp): always where others are at work, else every eighth time, so that a match of a client that is
+//     alone writes nothing as a rule. So it knows as a rule where the others' extents are before it needs them.
 // Cost       1 round trip if all is known, also where the last known extent may have children and none is this chain's; 1 more
 //            where the chain leaves an extent unforeseen; 1 more for what the index told.
 // Verdict    of a block: present at the moment when its place was read; absent if its slot has no place, or neither slot nor
@@ -59,7 +60,7 @@ public:
     /// Walks all chains to their ends, or deadlines: after that no round trip begins for them.
     [[nodiscard, gnu::noinline]] task<result<void>> run() {
         for (auto& w : walks_) w.at = w.from;
-        news_.read_too();
+        news_.only_if_due();
         while (anything_to_do()) {
             if (plan_.crowded()) begin_again();
             plan_.begin();

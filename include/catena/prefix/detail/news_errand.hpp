@@ -29,13 +29,16 @@ public:
           told_(memory.image(most_told * news_ring::entry_bytes)),
           read_(memory.image(news_watch::most_read * news_ring::entry_bytes)) {}
 
-    /// The next batch reads news as well, if it is time.
-    void read_too() noexcept { part_ = state_.news.due(); }
+    /// For a batch that would else change nothing: it reads news as well, and tells some, if it is time to look.
+    void only_if_due() noexcept {
+        part_ = state_.news.due();
+        tells_ = part_.count != 0;
+    }
 
     /// Adds to a batch; returns how many operations. Again before done(): the same ones.
     [[nodiscard]] std::size_t plan(std::span<op> ops) noexcept {
         auto const& ring = state_.news.ring();
-        if (count_ == 0) count_ = state_.outbox.take(letters_);
+        if (count_ == 0 && tells_) count_ = state_.outbox.take(letters_);
         std::size_t n = 0;
         for (std::size_t i = 0; i < count_; ++i) {
             auto const& [position, news] = letters_[i];
@@ -80,6 +83,7 @@ private:
     word* read_;
     std::size_t count_ = 0; ///< of letters_
     news_watch::part part_; ///< to read
+    bool tells_ = true;
 };
 
 } // namespace catena::detail

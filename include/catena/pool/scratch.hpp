@@ -41,8 +41,8 @@ public:
         return {memory, count};
     }
 
-    /// Memory for so many objects, each of which is assigned before it is read: for what is larger than most operations need, as
-    /// to clear it costs more than to use it.
+    /// Memory for so many objects, each of which is written as a whole before it is read (the assignments of a std::optional read it):
+    /// for what is larger than most operations need, as to clear it costs more than to use it.
     template <typename T>
     [[nodiscard]] std::span<T> room_for(std::size_t count) {
         static_assert(alignof(T) <= cache_line && std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);

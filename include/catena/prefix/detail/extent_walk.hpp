@@ -28,6 +28,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -117,7 +118,7 @@ private:
         }
         auto const keys = plan_.asked();
         auto const found = found_.first(keys.size());
-        std::fill(found.begin(), found.end(), std::nullopt);
+        std::uninitialized_fill(found.begin(), found.end(), std::optional<extent_ref>{});
         for (;;) {
             auto n = list_.plan_reads(ops_);
             if (n == 0 && keys.empty()) co_return result<void>{};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// option_checks: what the programs say about an option's value that cannot be.
+// option_checks: what the programs say about an option's value that cannot be, or a command.
 // Thread safety: none needed; call from one thread.
 #pragma once
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <CLI/CLI.hpp>
-#include <catena/version.hpp>
 #include <fmt/format.h>
 
 #include "tools/option_checks.hpp"

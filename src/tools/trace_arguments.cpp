@@ -2,7 +2,6 @@
 #include "tools/trace_arguments.hpp"
 
 #include <CLI/CLI.hpp>
-#include <catena/version.hpp>
 #include <fmt/format.h>
 
 #include "tools/option_checks.hpp"

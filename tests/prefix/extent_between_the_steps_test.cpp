@@ -40,7 +40,7 @@ struct four_entries : tree_options {
     static constexpr std::size_t node_bytes = 192;
 };
 using short_windows = extent_index<sherman_tree<block_hash, extent_ref, four_entries>, windows_of_eight>;
-using long_windows = extent_index<chime_tree<block_hash, extent_ref>>;
+using long_windows = extent_index<chime_tree<block_hash, extent_ref, chime_heads>>;
 
 using chain = std::vector<block_hash>;
 using session_type = clock_client::session_type;

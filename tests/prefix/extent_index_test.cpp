@@ -35,8 +35,12 @@ struct windows_of_eight : extent_options {
     static constexpr std::size_t window = 8;
     static constexpr std::size_t batch_reads = 16;
 };
-using over_chime = extent_index<chime_tree<block_hash, extent_ref>>;
+struct short_list : windows_of_eight {
+    static constexpr std::size_t batch_reads = 4; // fewer than the extents that one window may have
+};
+using over_chime = extent_index<chime_tree<block_hash, extent_ref, chime_heads>>;
 using over_sherman = extent_index<sherman_tree<block_hash, extent_ref>, windows_of_eight>;
+using by_a_short_list = extent_index<sherman_tree<block_hash, extent_ref>, short_list>;
 using over_learned = extent_index<learned_hopscotch<block_hash, extent_ref>>;
 
 /// One client's calls; what must not fail does not.
@@ -159,6 +163,26 @@ TEMPLATE_TEST_CASE("extents: chains branch at every block, and branches branch",
     for (auto const& c : all) (void)f.forget(c);
     for (auto const& c : all) REQUIRE(f.matched(c) == 0);
     f.require_empty();
+}
+
+TEMPLATE_TEST_CASE("extents: a chain is followed though an extent begins with each of its blocks", "[extents]",
+                   over_chime, over_sherman, by_a_short_list) {
+    extent_world<TestType> f;
+    auto const c = chain_of(1, 2 * TestType::options::window + 3);
+    for (std::size_t n = 1; n <= c.size(); ++n) {
+        CAPTURE(n);
+        auto const head = std::span(c).first(n);
+        auto l = places(1, n);
+        REQUIRE(f.publish(head, l).inserted == 1);
+        auto const other = joined(head, chain_of(100 + n, 1)); // takes the slot of the next block
+        auto o = places(1, other.size());
+        REQUIRE(f.publish(other, o, n).inserted == 1);
+        auto const a = f.match(head, {}, f.s.channel().now() + std::chrono::seconds(10));
+        REQUIRE(a.complete);
+        REQUIRE(a.blocks == n);
+    }
+    REQUIRE(f.sound().entries == 2 * c.size());
+    REQUIRE(f.index().extents() >= c.size());
 }
 
 TEMPLATE_TEST_CASE("extents: a conversation grows turn by turn", "[extents]", over_chime, over_sherman) {

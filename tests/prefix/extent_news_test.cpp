@@ -268,7 +268,7 @@ TEST_CASE("news: threads take every letter once at most", "[extents]") {
 
 namespace {
 
-using index_type = extent_index<chime_tree<block_hash, extent_ref>>;
+using index_type = extent_index<chime_tree<block_hash, extent_ref, chime_heads>>;
 constexpr std::size_t window = extent_options::window;
 
 template <typename Index>
@@ -382,7 +382,7 @@ struct sixteen_entries : extent_options {
 TEST_CASE("news: an index without a ring works, and whoever opens it goes without", "[extents]") {
     world w{64U << 20U};
     auto second = w.join();
-    engine_of<extent_index<chime_tree<block_hash, extent_ref>, silent>> a{
+    engine_of<extent_index<chime_tree<block_hash, extent_ref, chime_heads>, silent>> a{
         w.first.s, ok(decltype(a.own)::create(w.first.s, "t", 8U << 20U))};
     engine b{second.s, ok(index_type::open(second.s, "t", 8U << 20U))};
     for (std::uint64_t n = 0; n < 20; ++n) {
@@ -417,7 +417,7 @@ TEST_CASE("news: the ring lies on memory node 0, and is no lost block", "[extent
 }
 
 TEST_CASE("news: what is told over the end of the ring goes on at its beginning, and nowhere else", "[extents]") {
-    using tiny = extent_index<chime_tree<block_hash, extent_ref>, sixteen_entries>;
+    using tiny = extent_index<chime_tree<block_hash, extent_ref, chime_heads>, sixteen_entries>;
     world w{64U << 20U};
     auto second = w.join();
     engine_of<tiny> a{w.first.s, ok(tiny::create(w.first.s, "t", 1U << 20U))};

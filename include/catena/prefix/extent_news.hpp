@@ -6,7 +6,7 @@
 // last, along with what it reads anyway (prefix/news_watch.hpp). So what is told was true once, as all that a client remembers of
 // placements, and it costs nobody a round trip. Nothing depends on what becomes of an entry:
 //   torn, late   Each entry says at which position it was written; what does not fit is not there (yet).
-//   never        Its writer died, or gave up: after a while it is passed over.
+//   never        Its writer died, or gave up, or was alone for long and is slow: after a while it is passed over.
 //   overtaken    A client that looks too seldom misses entries; what they told of, it finds through the index.
 //
 // Offsets in words (docs/formats.md): 0 to 2 block header (pool/block_header.hpp), 3 head: the next position, 4 how many entries,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// news_outbox: what a client has published and not yet told the others; it goes along with its next publish, or with a match that
-// looks for news itself.
+// news_outbox: what a client has published and not yet told the others; it goes along with its next publish of something new, or
+// with a walk that looks for news itself.
 //
 // Told late, or lost, it costs others a question to the index; so nobody waits for it, nor for anybody here.
 // Thread safety: any number of threads. One at a time; who finds another at it lets it be.

@@ -5,7 +5,7 @@
 // itself which life of what it is, and one that is not here is asked for in the index.
 // Sets       of eight entries; an entry is three words, the first of which is the exclusive or of the key with the others, so that
 //            a mix of two entries is no entry: no lock, no retry. Bounded: a full set lets one entry go at random.
-// Prints     A match asks for each block of a chain where extents branch, and hardly any is here. So a set has a word of prints,
+// Prints     A match asks for each block with which a branch may begin, and hardly any is here. So a set has a word of prints,
 //            one byte an entry, which lie together: what is not here is told by one word of a small table. An entry is written
 //            before its print; one whose print was lost to another writer is not found, and is overwritten some day.
 // Growth     Linear hashing (Litwin 1980): there are as many sets as entries need, lying together, for what is spread over a large

@@ -44,12 +44,13 @@ public:
         crowded_ = false;
     }
 
-    /// W1, from the window on in which the walk is. What lies behind the last of it is asked for at once if it may be there.
+    /// W1, from the block on at which the walk is: what it has passed need not fit the list. What lies behind the last of it is asked for at
+    /// once if it may be there.
     void list_known(chain_walk const& w) noexcept {
         std::optional<placement> last;
         std::optional<placement> next; // what the news tell of the next window
         std::size_t begin = 0;
-        for (auto head = w.at / window * window; head < w.chain.size(); head += window) {
+        for (auto head = w.at; head < w.chain.size(); head = (head / window + 1) * window) {
             auto p = state_.placements.find(w.chain[head]);
             if (!p) p = next;
             next.reset();
@@ -57,7 +58,7 @@ public:
             if (!list(w, head, *p)) return;
             last = p;
             begin = head;
-            auto const end = std::min(head + window, w.chain.size());
+            auto const end = std::min((head / window + 1) * window, w.chain.size());
             while (last->perhaps_branches()) {
                 auto const branch = branch_of(w, begin, *last, end);
                 if (!branch) break;
@@ -132,7 +133,7 @@ private:
         placement where;
     };
     /// The first known branch that the chain may take from that extent, in that window: it begins where the chain leaves the slots of the
-    /// extent, or behind the last of them. Where it leaves them a copy tells.
+    /// extent, or behind the last of them. Where it leaves them a copy tells, or what was read.
     [[nodiscard]] std::optional<known_branch> branch_of(chain_walk const& w, std::size_t begin, placement const& p,
                                                         std::size_t end) const noexcept {
         auto const [passed, left] = passage(w, begin);

@@ -7,7 +7,7 @@
 //               new one begins behind it; READ meta; FAA head of the ring of news: positions for L5.
 //            L3 CAS places: absent -> ours, of the slots whose tags are those of our blocks, whoever claimed them; READ meta.
 //            L4 insert the new extents into the index, if their keys are absent.
-//            L5 tell others in the ring of news: at once where others are at work, else with L2 of the next publish, or with a match
+//            L5 tell others in the ring of news: at once where others are at work, else with L2 of a later publish, or with a walk
 //               that looks for news itself (prefix/news_outbox.hpp).
 // First wins A block is listed by the CAS of its place in L3, or by the insert of its extent in L4; who comes second learns the
 //            place in force. A second publisher of a window finds the first one's extent in L4, frees his own, which nobody
@@ -245,6 +245,8 @@ private:
         auto p = placement::of(end_.extent, end_.slot, end_.children);
         if (before && before->extent == end_.extent) {
             p.slots = std::max(p.slots, before->slots);
+            p.branched |= before->branched; // others may have told of a branch since the walk
+            p.children |= before->children;
             p.uses = before->uses;
             p.removals = before->removals;
         }

@@ -83,7 +83,7 @@ private:
     [[nodiscard]] static std::size_t most_listed(std::span<chain_walk const> walks) noexcept {
         std::size_t windows = 0;
         for (auto const& w : walks) windows += 1 + (w.chain.size() - w.from) / window;
-        return std::min<std::size_t>(16 + 4 * windows, State::options::batch_reads);
+        return std::min<std::size_t>(window + 8 * windows, State::options::batch_reads);
     }
 
     [[nodiscard]] bool anything_to_do() {

@@ -69,7 +69,8 @@ private:
     void learn(extent_news const& n) noexcept {
         auto& placements = state_.placements;
         auto const known = placements.find(n.key);
-        if (!known || known->extent != n.first) placements.put(n.key, placement::of(n));
+        if (known && known->extent == n.first) return; // and its parent was noted then
+        placements.put(n.key, placement::of(n));
         if (n.parent == 0) return;
         auto parent = placements.find(n.parent);
         if (!parent) return;
